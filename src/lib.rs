@@ -1,0 +1,33 @@
+//! From a trained model to a signed, digest-pinned KServe `InferenceService`, with nothing else installed.
+//!
+//! ```text
+//! model folder ─► Model ─► ImagePlan ─► blobs ─► Store ─► signatures ─► site patch ─► Git ─► Argo CD ─► KServe
+//!                 (read)   (decide)    (stream) (layout,  (two worlds)  (rollout)
+//!                                                archive,
+//!                                                registry)
+//! ```
+//!
+//! Each module is a room with one job, and a room imports only rooms below it:
+//!
+//! | room | job |
+//! |---|---|
+//! | [`cli`] | the command line: parses, asks the rooms below, prints |
+//! | [`report`] | what a person or a script reads: progress, tables, JSON, errors |
+//! | [`rollout`] | `InferenceService` patches by KServe generation, site folders, Git commits |
+//! | [`trust`] | keys, classic signatures, Sigstore bundles, verification |
+//! | [`image`] | plan (pure), deterministic tar stream, assembly, base image |
+//! | [`model`] | formats, what is inside them, the folder each model server wants; reads, never writes |
+//! | [`store`] | the one seam: [`store::Store`] over an OCI layout directory, an oci-archive and a registry |
+//! | [`oci`] | digest, reference, descriptor, manifest, canonical JSON |
+//!
+//! [`exit_code`] is the table of process exit codes.
+
+pub mod cli;
+pub mod exit_code;
+pub mod image;
+pub mod model;
+pub mod oci;
+pub mod report;
+pub mod rollout;
+pub mod store;
+pub mod trust;

@@ -1,0 +1,3 @@
+//! The `modelcar` binary.
+
+fn main() {}

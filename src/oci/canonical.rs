@@ -1,0 +1,36 @@
+//! Canonical JSON: compact, ASCII only, members in the order of the type.
+//!
+//! Equal to Python's `json.dumps(document, separators=(",", ":"))`, which `rh-model-signing` hashes as the image's digest.
+
+use std::io;
+
+use serde::Serialize;
+
+/// Serialises a document to its one canonical byte form.
+///
+/// # Errors
+/// Only for types that JSON cannot hold, such as maps without string keys.
+pub fn to_vec<T: Serialize>(document: &T) -> serde_json::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(1024);
+    document.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, Ascii))?;
+    Ok(bytes)
+}
+
+struct Ascii;
+
+impl serde_json::ser::Formatter for Ascii {
+    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        let mut units = [0; 2];
+        for character in fragment.chars() {
+            match character {
+                '\u{7f}' | ' '..='~' => writer.write_all(&[character as u8])?,
+                _ => {
+                    for unit in character.encode_utf16(&mut units) {
+                        write!(writer, "\\u{unit:04x}")?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,136 @@
+//! Where an image lives: a registry, an OCI layout directory, an oci-archive file. Written as skopeo users write it.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::{Digest, InvalidDigest, InvalidReference, ManifestRef, Reference};
+
+/// A place that holds images, and which image of it is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// `quay.io/org/model:v1`, also as `docker://quay.io/org/model:v1`.
+    Registry(Reference),
+    /// `oci:DIR[:NAME][@DIGEST]`; NAME is a tag or a whole reference, as `skopeo copy … oci:DIR:NAME` writes it.
+    Layout {
+        /// The layout directory.
+        dir: PathBuf,
+        /// The image in it; without one, the layout's only image.
+        image: Option<ManifestRef>,
+    },
+    /// `oci-archive:FILE[:NAME][@DIGEST]`: the same in a tar file.
+    Archive {
+        /// The tar file.
+        file: PathBuf,
+        /// The image in it; without one, the archive's only image.
+        image: Option<ManifestRef>,
+    },
+}
+
+/// Text that names no location.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidLocation {
+    /// `oci:` with nothing behind it.
+    #[error("`{text}` has no path")]
+    NoPath {
+        /// The text.
+        text: String,
+    },
+    /// The part behind `@` is no digest.
+    #[error(transparent)]
+    Digest(#[from] InvalidDigest),
+    /// A registry reference that cannot be read.
+    #[error(transparent)]
+    Reference(#[from] InvalidReference),
+}
+
+impl InvalidLocation {
+    /// What the user can do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Reference(error) => error.hint(),
+            Self::NoPath { .. } | Self::Digest(_) => {
+                Some("an image is REGISTRY/REPOSITORY:TAG, oci:DIR:NAME or oci-archive:FILE:NAME".to_owned())
+            }
+        }
+    }
+}
+
+impl Location {
+    /// Which manifest is meant, where one is written.
+    pub fn manifest_ref(&self) -> Option<ManifestRef> {
+        match self {
+            Self::Registry(reference) => reference.manifest_ref(),
+            Self::Layout { image, .. } | Self::Archive { image, .. } => image.clone(),
+        }
+    }
+
+    /// The registry reference under which consumers know the image, where the location tells one:
+    /// the reference itself, or a layout image named by a whole reference.
+    pub fn reference(&self) -> Option<Reference> {
+        match self {
+            Self::Registry(reference) => Some(reference.clone()),
+            Self::Layout { image: Some(ManifestRef::Tag(name)), .. } | Self::Archive { image: Some(ManifestRef::Tag(name)), .. } => {
+                name.parse().ok()
+            }
+            Self::Layout { .. } | Self::Archive { .. } => None,
+        }
+    }
+
+    /// The same place, at another manifest.
+    #[must_use]
+    pub fn at(&self, digest: Digest) -> Self {
+        let image = Some(ManifestRef::Digest(digest));
+        match self {
+            Self::Registry(reference) => Self::Registry(reference.at(digest)),
+            Self::Layout { dir, .. } => Self::Layout { dir: dir.clone(), image },
+            Self::Archive { file, .. } => Self::Archive { file: file.clone(), image },
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, path, image) = match self {
+            Self::Registry(reference) => return reference.fmt(f),
+            Self::Layout { dir, image } => ("oci", dir, image),
+            Self::Archive { file, image } => ("oci-archive", file, image),
+        };
+        write!(f, "{scheme}:{}", path.display())?;
+        match image {
+            Some(ManifestRef::Tag(name)) => write!(f, ":{name}"),
+            Some(ManifestRef::Digest(digest)) => write!(f, "@{digest}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl FromStr for Location {
+    type Err = InvalidLocation;
+
+    fn from_str(text: &str) -> Result<Self, InvalidLocation> {
+        if let Some(rest) = text.strip_prefix("oci:") {
+            let (dir, image) = path_and_image(text, rest)?;
+            return Ok(Self::Layout { dir, image });
+        }
+        if let Some(rest) = text.strip_prefix("oci-archive:") {
+            let (file, image) = path_and_image(text, rest)?;
+            return Ok(Self::Archive { file, image });
+        }
+        Ok(Self::Registry(text.strip_prefix("docker://").unwrap_or(text).parse()?))
+    }
+}
+
+/// Splits `PATH[:NAME][@DIGEST]` at the first colon, as skopeo does; a digest wins over a name.
+fn path_and_image(text: &str, rest: &str) -> Result<(PathBuf, Option<ManifestRef>), InvalidLocation> {
+    let (rest, digest) = match rest.rsplit_once("@sha256:") {
+        Some((rest, hex)) => (rest, Some(format!("sha256:{hex}").parse()?)),
+        None => (rest, None),
+    };
+    let (path, name) = rest.split_once(':').map_or((rest, None), |(path, name)| (path, Some(name)));
+    if path.is_empty() {
+        return Err(InvalidLocation::NoPath { text: text.to_owned() });
+    }
+    let name = name.filter(|name| !name.is_empty()).map(|name| ManifestRef::Tag(name.to_owned()));
+    Ok((PathBuf::from(path), digest.map(ManifestRef::Digest).or(name)))
+}

@@ -1,0 +1,169 @@
+//! Image references as docker and podman users write them: `registry/repository[:tag][@digest]`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{Digest, InvalidDigest};
+
+/// An image in a registry. The registry is always explicit: a short name would mean another image on another machine.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Reference {
+    registry: String,
+    repository: String,
+    tag: Option<String>,
+    digest: Option<Digest>,
+}
+
+/// Text that is not a reference.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidReference {
+    /// `model:v1`, `org/model:v1`.
+    #[error("`{text}` does not name its registry")]
+    NoRegistry {
+        /// The text.
+        text: String,
+    },
+    /// Something is outside the grammar.
+    #[error("`{text}` is not an image reference: {reason}")]
+    Grammar {
+        /// The text.
+        text: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// The part behind `@` is no digest.
+    #[error(transparent)]
+    Digest(#[from] InvalidDigest),
+}
+
+impl InvalidReference {
+    /// What the user can do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoRegistry { text } => Some(format!("write it in full, such as quay.io/ORG/{}", text.rsplit('/').next().unwrap_or(text))),
+            Self::Grammar { .. } | Self::Digest(_) => {
+                Some("a reference is REGISTRY/REPOSITORY:TAG, such as quay.io/org/model:v1".to_owned())
+            }
+        }
+    }
+}
+
+/// Which manifest of a repository or layout: by tag or by digest.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ManifestRef {
+    /// By a name that can move.
+    Tag(String),
+    /// By content.
+    Digest(Digest),
+}
+
+impl fmt::Display for ManifestRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tag(tag) => f.write_str(tag),
+            Self::Digest(digest) => digest.fmt(f),
+        }
+    }
+}
+
+impl Reference {
+    /// `quay.io`, `localhost:5000`.
+    pub fn registry(&self) -> &str {
+        &self.registry
+    }
+
+    /// `org/model`, without the registry.
+    pub fn repository(&self) -> &str {
+        &self.repository
+    }
+
+    /// The tag, where one is written.
+    pub fn tag(&self) -> Option<&str> {
+        self.tag.as_deref()
+    }
+
+    /// The digest, where one is written.
+    pub fn digest(&self) -> Option<&Digest> {
+        self.digest.as_ref()
+    }
+
+    /// `quay.io/org/model`, without tag and digest.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.registry, self.repository)
+    }
+
+    /// The same repository at a digest, without a tag: KServe's fetch delivery mangles `repo:tag@digest`.
+    #[must_use]
+    pub fn at(&self, digest: Digest) -> Self {
+        Self { tag: None, digest: Some(digest), ..self.clone() }
+    }
+
+    /// The same repository at a tag.
+    #[must_use]
+    pub fn tagged(&self, tag: &str) -> Self {
+        Self { tag: Some(tag.to_owned()), digest: None, ..self.clone() }
+    }
+
+    /// The manifest meant: the digest wins over the tag, neither gives `None`.
+    pub fn manifest_ref(&self) -> Option<ManifestRef> {
+        self.digest.map(ManifestRef::Digest).or_else(|| self.tag.clone().map(ManifestRef::Tag))
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.registry, self.repository)?;
+        self.tag.iter().try_for_each(|tag| write!(f, ":{tag}"))?;
+        self.digest.iter().try_for_each(|digest| write!(f, "@{digest}"))
+    }
+}
+
+impl FromStr for Reference {
+    type Err = InvalidReference;
+
+    fn from_str(text: &str) -> Result<Self, InvalidReference> {
+        let grammar = |reason| InvalidReference::Grammar { text: text.chars().take(300).collect(), reason };
+        let (rest, digest) = match text.split_once('@') {
+            Some((rest, digest)) => (rest, Some(digest.parse()?)),
+            None => (text, None),
+        };
+        let (name, tag) = split_tag(rest);
+        let (registry, repository) = name.split_once('/').filter(|(host, _)| is_registry(host)).ok_or_else(|| match name {
+            "" => grammar("it is empty"),
+            _ => InvalidReference::NoRegistry { text: text.to_owned() },
+        })?;
+        if tag.is_some_and(|tag| !is_tag(tag)) {
+            return Err(grammar("a tag is up to 128 letters, digits, `.`, `_` and `-`, and does not start with `.` or `-`"));
+        }
+        if name.len() > 255 || !repository.split('/').all(is_path_component) {
+            return Err(grammar("a repository is lower-case letters and digits, separated by `.`, `_`, `-` or `/`"));
+        }
+        Ok(Self { registry: registry.to_owned(), repository: repository.to_owned(), tag: tag.map(str::to_owned), digest })
+    }
+}
+
+/// Splits `:tag` off; a colon before the last slash is a port.
+fn split_tag(text: &str) -> (&str, Option<&str>) {
+    match text.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
+        _ => (text, None),
+    }
+}
+
+/// Docker's rule: the first component is a registry if it holds a dot or a port, or is `localhost`.
+fn is_registry(host: &str) -> bool {
+    let named = host.contains(['.', ':']) || host == "localhost";
+    named && !host.starts_with(['.', ':', '-']) && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b))
+}
+
+/// <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests>
+fn is_path_component(part: &str) -> bool {
+    let edge = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let inner = part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b));
+    edge(part.bytes().next()) && edge(part.bytes().last()) && inner && !part.contains("..") && !part.contains("___")
+}
+
+fn is_tag(tag: &str) -> bool {
+    let first = tag.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_');
+    first && tag.len() <= 128 && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+}

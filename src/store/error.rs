@@ -1,0 +1,154 @@
+//! All that can go wrong with a store.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::registry::RegistryError;
+use super::{Store, layout::LayoutError};
+use crate::exit_code;
+use crate::oci::{Descriptor, Digest, InvalidManifest, ManifestRef};
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// There is no such manifest.
+    #[error("{store} has no manifest `{manifest}`")]
+    ManifestNotFound {
+        /// The store's name.
+        store: String,
+        /// What was asked for.
+        manifest: ManifestRef,
+    },
+    /// There is no such blob.
+    #[error("{store} has no blob {digest}")]
+    BlobNotFound {
+        /// The store's name.
+        store: String,
+        /// What was asked for.
+        digest: Digest,
+    },
+    /// The bytes to store could not be read, or were not those announced.
+    #[error("cannot read the content of blob {digest}")]
+    Source {
+        /// The blob.
+        digest: Digest,
+        /// Why; may hold a room's own error inside.
+        #[source]
+        source: io::Error,
+    },
+    /// A blob broke off or did not have its digest.
+    #[error("cannot read blob {digest} from {store}")]
+    Reading {
+        /// The blob.
+        digest: Digest,
+        /// The store's name.
+        store: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// More than modelcar is willing to hold in memory.
+    #[error("{what} is too large: {size} bytes, at most {limit} are read")]
+    TooLarge {
+        /// What it is.
+        what: String,
+        /// Its size in bytes.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// A manifest that cannot be read.
+    #[error(transparent)]
+    Manifest(#[from] InvalidManifest),
+    /// A file or directory refused.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried: "write", "create".
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A layout or archive that is not one.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// A registry that answered otherwise, or not at all.
+    #[error(transparent)]
+    Registry(#[from] Box<RegistryError>),
+}
+
+/// The bytes are not those that the descriptor promised. Travels inside [`io::Error`].
+#[derive(Debug, thiserror::Error)]
+pub enum ContentError {
+    /// Fewer or more bytes.
+    #[error("{digest} should have {expected} bytes, got {found}")]
+    Size {
+        /// The blob.
+        digest: Digest,
+        /// Bytes promised.
+        expected: u64,
+        /// Bytes seen.
+        found: u64,
+    },
+    /// Other bytes.
+    #[error("expected digest {expected}, found {found}")]
+    Digest {
+        /// The digest promised.
+        expected: Digest,
+        /// The digest of the bytes seen.
+        found: Digest,
+    },
+}
+
+impl StoreError {
+    /// An [`io::Error`] for a wrong number of bytes.
+    pub(crate) fn size_mismatch(digest: Digest, expected: u64, found: u64) -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidData, ContentError::Size { digest, expected, found })
+    }
+
+    /// An [`io::Error`] for wrong bytes.
+    pub(crate) fn digest_mismatch(expected: Digest, found: Digest) -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidData, ContentError::Digest { expected, found })
+    }
+
+    /// A failed read of a blob.
+    pub(crate) fn reading(blob: &Descriptor, store: &dyn Store, source: io::Error) -> Self {
+        Self::Reading { digest: blob.digest, store: store.name(), source }
+    }
+
+    /// For `map_err` on file operations.
+    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source }
+    }
+
+    /// Whether a manifest or blob simply is not there.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::ManifestNotFound { .. } | Self::BlobNotFound { .. })
+    }
+
+    /// What the user can do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::ManifestNotFound { store, .. } => Some(format!("`modelcar inspect {store}` lists what is there")),
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                Some("free some space or choose another place with `-o oci:DIR`; nothing half-written was left behind".to_owned())
+            }
+            Self::Layout(error) => error.hint(),
+            Self::Registry(error) => error.hint(),
+            _ => None,
+        }
+    }
+
+    /// The process exit code, see [`exit_code`].
+    pub fn exit_code(&self) -> u8 {
+        let refused = |source: &io::Error| matches!(source.get_ref(), Some(inner) if inner.is::<ContentError>());
+        match self {
+            Self::Reading { source, .. } if refused(source) => exit_code::REFUSED,
+            _ => exit_code::FAILED,
+        }
+    }
+}
