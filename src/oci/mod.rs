@@ -11,6 +11,7 @@ mod location;
 mod manifest;
 pub mod media_type;
 mod reference;
+pub mod tar_header;
 
 pub use config::{ContainerConfig, History, ImageConfig, RootFs};
 pub use digest::{Digest, Hasher, InvalidDigest};
