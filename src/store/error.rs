@@ -20,6 +20,12 @@ pub enum StoreError {
         /// What was asked for.
         manifest: ManifestRef,
     },
+    /// A registry repository without saying which image of it.
+    #[error("{store} names no tag and no digest")]
+    NoTag {
+        /// The store's name.
+        store: String,
+    },
     /// There is no such blob.
     #[error("{store} has no blob {digest}")]
     BlobNotFound {
@@ -134,6 +140,7 @@ impl StoreError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::ManifestNotFound { store, .. } => Some(format!("`modelcar inspect {store}` lists what is there")),
+            Self::NoTag { store } => Some(format!("write `{store}:TAG` or `{store}@sha256:…`")),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("free some space or choose another place with `-o oci:DIR`; nothing half-written was left behind".to_owned())
             }
@@ -148,6 +155,7 @@ impl StoreError {
         let refused = |source: &io::Error| matches!(source.get_ref(), Some(inner) if inner.is::<ContentError>());
         match self {
             Self::Reading { source, .. } if refused(source) => exit_code::REFUSED,
+            Self::Layout(error) => error.exit_code(),
             _ => exit_code::FAILED,
         }
     }

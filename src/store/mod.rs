@@ -13,6 +13,7 @@ use crate::oci::{Descriptor, Digest, Location, ManifestRef, RawManifest};
 
 pub mod archive;
 mod error;
+mod files;
 pub mod layout;
 pub mod registry;
 mod verified;
@@ -45,10 +46,18 @@ pub trait Store: Send + Sync {
     /// [`StoreError::ManifestNotFound`] where there is none.
     fn get_manifest(&self, at: &ManifestRef) -> Result<RawManifest, StoreError>;
 
+    /// The image meant where a location names none: the only one of a layout or archive.
+    ///
+    /// # Errors
+    /// In a registry always [`StoreError::NoTag`]: its other tags are no business of the one who forgot to write one.
+    fn only_image(&self) -> Result<ManifestRef, StoreError> {
+        Err(StoreError::NoTag { store: self.name() })
+    }
+
     /// The manifests whose `subject` is this digest, with artifact type and annotations. None is no error.
     fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, StoreError>;
 
-    /// All tags: what a registry calls tags, and the names in a layout.
+    /// All tags: what a registry calls tags, and the names in a layout; signatures (`sha256-….sig`) among them.
     fn tags(&self) -> Result<Vec<String>, StoreError>;
 
     /// Makes what was put visible where that takes a last step (an archive). A store that is dropped before stays as it was.
@@ -115,4 +124,14 @@ pub fn read_blob(store: &dyn Store, blob: &Descriptor, limit: u64) -> Result<Vec
     let reader = store.get_blob(blob)?;
     reader.take(limit + 1).read_to_end(&mut bytes).map_err(|source| StoreError::reading(blob, store, source))?;
     Ok(bytes)
+}
+
+/// Reads the manifest that a location names; where it names none, the only one.
+pub fn resolve(store: &dyn Store, location: &Location) -> Result<(ManifestRef, RawManifest), StoreError> {
+    let at = match location.manifest_ref() {
+        Some(at) => at,
+        None => store.only_image()?,
+    };
+    let manifest = store.get_manifest(&at)?;
+    Ok((at, manifest))
 }
