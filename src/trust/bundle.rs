@@ -1,0 +1,169 @@
+//! Sigstore bundles, version 0.3, made and checked with a key:
+//! <https://github.com/sigstore/protobuf-specs/blob/main/protos/sigstore_bundle.proto>.
+//!
+//! Reading is as tolerant as protobuf's JSON (unknown members are skipped) and judges strictly: one signature, of one
+//! statement, of the right kind, about the right manifest. cosign itself does not look at the predicate's type, so to it an
+//! SBOM's attestation would pass for an image signature.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+
+use super::{PrivateKey, PublicKey, Reason, Verdict, dsse};
+use crate::oci::{Digest, canonical, media_type};
+
+/// Larger bundles are refused unread, in bytes.
+pub(super) const MAX_BUNDLE: u64 = 1 << 20;
+
+/// Signs the statement "this manifest is signed". Equal input gives equal bytes.
+pub(super) fn sign(digest: Digest, key: &PrivateKey) -> serde_json::Result<Vec<u8>> {
+    let statement = dsse::signature_statement(digest)?;
+    let signature = key.sign(&dsse::pae(dsse::PAYLOAD_TYPE, &statement));
+    canonical::to_vec(&Bundle {
+        media_type: media_type::BUNDLE.to_owned(),
+        verification_material: Material::of_key(key.public().hint()),
+        dsse_envelope: Some(Envelope {
+            payload_type: dsse::PAYLOAD_TYPE.to_owned(),
+            payload: STANDARD.encode(statement),
+            signatures: vec![Signature { sig: STANDARD.encode(signature) }],
+        }),
+    })
+}
+
+/// Whether these bytes are a bundle by one of the keys that signs the manifest.
+pub(super) fn judge(bytes: &[u8], digest: Digest, keys: &[PublicKey]) -> Verdict {
+    match try_judge(bytes, digest, keys) {
+        Ok(key) => Verdict::Accepted { key: key.hint(), identity: None },
+        Err(reason) if reason.is_foreign() => Verdict::Other(reason),
+        Err(reason) => Verdict::Refused(reason),
+    }
+}
+
+fn try_judge<'k>(bytes: &[u8], digest: Digest, keys: &'k [PublicKey]) -> Result<&'k PublicKey, Reason> {
+    let bundle: Bundle = serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
+    let envelope = bundle.envelope()?;
+    let payload = decode(&envelope.payload)?;
+    let statement = Statement::read(&payload)?;
+    if statement.predicate_type != dsse::COSIGN_SIGN {
+        return Err(Reason::Attestation { predicate_type: short(&statement.predicate_type) });
+    }
+    if bundle.verification_material.is_certificate() {
+        return Err(Reason::Keyless);
+    }
+    let [signature] = envelope.signatures.as_slice() else {
+        return Err(malformed(format!("it has {} signatures, not one", envelope.signatures.len())));
+    };
+    let (message, signature) = (dsse::pae(&envelope.payload_type, &payload), decode(&signature.sig)?);
+    let key = keys.iter().find(|key| key.verify(&message, &signature));
+    let key = key.ok_or_else(|| bundle.verification_material.no_key_matches(keys))?;
+    if !statement.is_about(digest) {
+        return Err(Reason::WrongDigest { named: statement.subject() });
+    }
+    Ok(key)
+}
+
+struct Statement;
+
+impl Statement {
+    fn read(payload: &[u8]) -> Result<dsse::Statement, Reason> {
+        let statement = dsse::Statement::parse(payload).map_err(|error| malformed(error.to_string()))?;
+        if statement.is_v1() { Ok(statement) } else { Err(malformed("it holds no in-toto statement of version 1")) }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Bundle {
+    media_type: String,
+    verification_material: Material,
+    #[serde(default)]
+    dsse_envelope: Option<Envelope>,
+}
+
+impl Bundle {
+    /// The envelope, if this is a bundle of the right version with a statement inside.
+    fn envelope(&self) -> Result<&Envelope, Reason> {
+        if self.media_type != media_type::BUNDLE {
+            return Err(malformed(format!("`{}` is not a bundle of version 0.3", short(&self.media_type))));
+        }
+        let envelope = self.dsse_envelope.as_ref().ok_or(Reason::MessageSignature)?;
+        if envelope.payload_type != dsse::PAYLOAD_TYPE {
+            return Err(malformed(format!("its payload is `{}`, not an in-toto statement", short(&envelope.payload_type))));
+        }
+        Ok(envelope)
+    }
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Material {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    public_key: Option<Hint>,
+    #[serde(default, skip_serializing)]
+    certificate: Option<IgnoredAny>,
+    #[serde(default, skip_serializing, rename = "x509CertificateChain")]
+    certificate_chain: Option<IgnoredAny>,
+    // Never read, always written: what stands here is for keyless verification.
+    #[serde(skip_deserializing)]
+    tlog_entries: [(); 0],
+    #[serde(skip_deserializing)]
+    timestamp_verification_data: Nothing,
+}
+
+#[derive(Default, Serialize)]
+struct Nothing {}
+
+#[derive(Serialize, Deserialize)]
+struct Hint {
+    #[serde(default)]
+    hint: String,
+}
+
+impl Material {
+    fn of_key(hint: String) -> Self {
+        Self { public_key: Some(Hint { hint }), ..Self::default() }
+    }
+
+    fn is_certificate(&self) -> bool {
+        self.certificate.is_some() || self.certificate_chain.is_some()
+    }
+
+    /// The hint is the signer's word, so it only helps to explain a failure.
+    fn no_key_matches(&self, keys: &[PublicKey]) -> Reason {
+        match &self.public_key {
+            Some(Hint { hint }) if keys.iter().any(|key| key.hint() == *hint) => Reason::Changed,
+            Some(Hint { hint }) if !hint.is_empty() => Reason::OtherKey { hint: short(hint) },
+            _ => Reason::NoKeyMatches,
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope {
+    payload_type: String,
+    payload: String,
+    signatures: Vec<Signature>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Signature {
+    sig: String,
+}
+
+fn decode(text: &str) -> Result<Vec<u8>, Reason> {
+    STANDARD.decode(text).map_err(|_| malformed("its base64 is damaged"))
+}
+
+fn malformed(what: impl Into<String>) -> Reason {
+    Reason::Malformed { what: what.into() }
+}
+
+/// Text of a stranger, cut to what a message can bear.
+fn short(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control()).take(120).collect()
+}
+
+#[cfg(test)]
+mod tests;

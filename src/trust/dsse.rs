@@ -1,0 +1,96 @@
+//! DSSE envelopes around in-toto statements: <https://github.com/secure-systems-lab/dsse/blob/v1.0.2/protocol.md>,
+//! <https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md>.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::oci::{Digest, canonical};
+
+/// What an envelope with a statement inside says of its payload.
+pub(super) const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
+/// The predicate of an image signature: "signed", nothing more.
+pub(super) const COSIGN_SIGN: &str = "https://sigstore.dev/cosign/sign/v1";
+
+const STATEMENT_V1: &str = "https://in-toto.io/Statement/v1";
+
+/// The bytes that are signed: type and body, each with its length, so that neither can pass for the other.
+pub(super) fn pae(payload_type: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), body.len());
+    [head.as_bytes(), body].concat()
+}
+
+/// The statement "this manifest is signed", in canonical bytes.
+pub(super) fn signature_statement(digest: Digest) -> serde_json::Result<Vec<u8>> {
+    #[derive(Serialize)]
+    struct Empty {}
+    #[derive(Serialize)]
+    struct New {
+        _type: &'static str,
+        subject: [Subject; 1],
+        #[serde(rename = "predicateType")]
+        predicate_type: &'static str,
+        predicate: Empty,
+    }
+    let subject = [Subject { digest: BTreeMap::from([("sha256".to_owned(), digest.hex())]) }];
+    canonical::to_vec(&New { _type: STATEMENT_V1, subject, predicate_type: COSIGN_SIGN, predicate: Empty {} })
+}
+
+/// What a statement says of whom. The predicate itself stays unread.
+#[derive(Debug, Deserialize)]
+pub(super) struct Statement {
+    _type: String,
+    subject: Vec<Subject>,
+    /// What kind of thing is said.
+    #[serde(rename = "predicateType")]
+    pub(super) predicate_type: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Subject {
+    #[serde(default)]
+    digest: BTreeMap<String, String>,
+}
+
+impl Statement {
+    pub(super) fn parse(bytes: &[u8]) -> serde_json::Result<Self> {
+        serde_json::from_slice(bytes)
+    }
+
+    pub(super) fn is_v1(&self) -> bool {
+        self._type == STATEMENT_V1
+    }
+
+    /// Whether one of the subjects is this manifest.
+    pub(super) fn is_about(&self, digest: Digest) -> bool {
+        let hex = digest.hex();
+        self.subject.iter().any(|subject| subject.digest.get("sha256") == Some(&hex))
+    }
+
+    /// The first subject, for messages.
+    pub(super) fn subject(&self) -> String {
+        let hex = self.subject.iter().find_map(|subject| subject.digest.get("sha256"));
+        hex.map_or_else(|| "nothing".to_owned(), |hex| format!("sha256:{}", hex.chars().take(64).collect::<String>()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encodes_the_example_of_the_specification() {
+        assert_eq!(pae("http://example.com/HelloWorld", b"hello world"), b"DSSEv1 29 http://example.com/HelloWorld 11 hello world");
+    }
+
+    #[test]
+    fn writes_cosigns_statement() {
+        let text = String::from_utf8(signature_statement(Digest::of(b"")).unwrap()).unwrap();
+        assert_eq!(
+            text,
+            r#"{"_type":"https://in-toto.io/Statement/v1","subject":[{"digest":{"sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}}],"predicateType":"https://sigstore.dev/cosign/sign/v1","predicate":{}}"#
+        );
+        let statement = Statement::parse(text.as_bytes()).unwrap();
+        assert!(statement.is_v1() && statement.is_about(Digest::of(b"")) && !statement.is_about(Digest::of(b"x")));
+    }
+}

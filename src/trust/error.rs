@@ -1,0 +1,117 @@
+//! Why signing or checking could not be done. A signature that is there and does not pass is a
+//! [`Refusal`](super::Refusal), not an error.
+
+use super::{KeyError, SignReport};
+use crate::exit_code;
+use crate::oci::{Digest, InvalidManifest, InvalidReference};
+use crate::store::StoreError;
+
+/// What stood in the way.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrustError {
+    /// A key could not be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The store did not give or take something.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What should be signed is neither an image nor an index.
+    #[error(transparent)]
+    Manifest(#[from] InvalidManifest),
+    /// A document could not be written as JSON.
+    #[error("cannot write the signature's JSON")]
+    Json(#[from] serde_json::Error),
+    /// No name to sign.
+    #[error("no image name to sign: a signature without one is refused by podman and OpenShift")]
+    NoIdentity,
+    /// A name that is no reference.
+    #[error("cannot use `{identity}` as the image's name")]
+    Identity {
+        /// The name.
+        identity: String,
+        /// Why.
+        #[source]
+        source: InvalidReference,
+    },
+    /// A name without the part that OpenShift compares.
+    #[error("the image name `{identity}` has no tag")]
+    IdentityWithoutTag {
+        /// The name.
+        identity: String,
+    },
+    /// No key to verify with.
+    #[error("no public key to verify with")]
+    NoKey,
+    /// The tag for signatures holds something that cannot be added to, and is never replaced.
+    #[error("tag `{tag}` holds no signature image that can be added to: {what}")]
+    SignatureTag {
+        /// The tag.
+        tag: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// More than an honest repository holds.
+    #[error("{what} of {digest}: {count}, at most {limit} are read")]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// Of which manifest.
+        digest: Digest,
+        /// How many.
+        count: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Other signers changed the same signature tag again and again.
+    #[error("others kept overwriting the signatures of {digest} ({tries} tries)")]
+    Contended {
+        /// Of which manifest.
+        digest: Digest,
+        /// How often it was tried.
+        tries: usize,
+    },
+    /// The image is there, but not all of its signatures.
+    #[error("signing stopped with {} signatures in place", signed.signatures.len())]
+    Incomplete {
+        /// What is public already.
+        signed: Box<SignReport>,
+        /// Why it stopped.
+        #[source]
+        source: Box<TrustError>,
+    },
+}
+
+impl TrustError {
+    /// What the user can do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Key(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Identity { source, .. } => source.hint(),
+            Self::NoIdentity | Self::IdentityWithoutTag { .. } => {
+                Some("name the image as it will be pulled, such as quay.io/org/model:v1".to_owned())
+            }
+            Self::NoKey => Some("name one with `--key cosign.pub`".to_owned()),
+            Self::SignatureTag { tag, .. } => Some(format!("look at it with `modelcar inspect`, then move or delete the tag {tag}")),
+            Self::Contended { .. } => Some("run it again; what others wrote was kept".to_owned()),
+            Self::Incomplete { source, .. } => {
+                let again = "run `modelcar sign` again: what is there already is kept";
+                Some(source.hint().map_or_else(|| again.to_owned(), |hint| format!("{hint}; then {again}")))
+            }
+            _ => None,
+        }
+    }
+
+    /// The process exit code, see [`exit_code`].
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Key(error) => error.exit_code(),
+            Self::Store(error) => error.exit_code(),
+            Self::Contended { .. } => exit_code::CONFLICT,
+            Self::Incomplete { source, .. } if source.exit_code() == exit_code::CONFLICT => exit_code::CONFLICT,
+            Self::Incomplete { .. } => exit_code::UNSIGNED,
+            _ => exit_code::FAILED,
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! A store in memory, for this room's tests. Its real siblings are tested in their own rooms.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::Mutex;
+
+use crate::oci::{Descriptor, Digest, Manifest, ManifestRef, RawManifest};
+use crate::store::{BlobSource, Store, StoreError, VerifiedReader};
+
+#[derive(Default)]
+pub(super) struct MemoryStore(Mutex<Content>);
+
+#[derive(Clone, Default, PartialEq)]
+pub(super) struct Content {
+    pub(super) blobs: BTreeMap<Digest, Vec<u8>>,
+    pub(super) manifests: BTreeMap<Digest, RawManifest>,
+    pub(super) tags: BTreeMap<String, Digest>,
+}
+
+impl MemoryStore {
+    /// A copy of all there is.
+    pub(super) fn content(&self) -> Content {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// What an attacker with access to the store does.
+    pub(super) fn tamper(&self, change: impl FnOnce(&mut Content)) {
+        change(&mut self.0.lock().unwrap());
+    }
+}
+
+impl Store for MemoryStore {
+    fn has_blob(&self, blob: &Descriptor) -> Result<bool, StoreError> {
+        Ok(self.0.lock().unwrap().blobs.contains_key(&blob.digest))
+    }
+
+    fn put_blob(&self, blob: &Descriptor, source: &dyn BlobSource) -> Result<(), StoreError> {
+        let mut bytes = Vec::new();
+        source.open().unwrap().read_to_end(&mut bytes).unwrap();
+        assert_eq!(*blob, Descriptor::of(&blob.media_type, &bytes), "a blob is not what its descriptor says");
+        self.0.lock().unwrap().blobs.insert(blob.digest, bytes);
+        Ok(())
+    }
+
+    fn get_blob(&self, blob: &Descriptor) -> Result<Box<dyn Read + Send>, StoreError> {
+        let not_found = || StoreError::BlobNotFound { store: self.name(), digest: blob.digest };
+        let bytes = self.0.lock().unwrap().blobs.get(&blob.digest).cloned().ok_or_else(not_found)?;
+        Ok(Box::new(VerifiedReader::new(std::io::Cursor::new(bytes), blob)))
+    }
+
+    fn put_manifest(&self, manifest: &RawManifest, at: &ManifestRef) -> Result<(), StoreError> {
+        let mut content = self.0.lock().unwrap();
+        if let Manifest::Image(image) = manifest.parse()? {
+            let missing = image.layers.iter().chain([&image.config]).find(|blob| !content.blobs.contains_key(&blob.digest));
+            assert!(missing.is_none(), "a manifest went before its blobs: {missing:?}");
+        }
+        content.manifests.insert(manifest.digest(), manifest.clone());
+        match at {
+            ManifestRef::Tag(tag) => drop(content.tags.insert(tag.clone(), manifest.digest())),
+            ManifestRef::Digest(digest) => assert_eq!(*digest, manifest.digest()),
+        }
+        Ok(())
+    }
+
+    fn get_manifest(&self, at: &ManifestRef) -> Result<RawManifest, StoreError> {
+        let content = self.0.lock().unwrap();
+        let digest = match at {
+            ManifestRef::Digest(digest) => Some(digest),
+            ManifestRef::Tag(tag) => content.tags.get(tag),
+        };
+        let not_found = || StoreError::ManifestNotFound { store: self.name(), manifest: at.clone() };
+        digest.and_then(|digest| content.manifests.get(digest)).cloned().ok_or_else(not_found)
+    }
+
+    fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, StoreError> {
+        let content = self.0.lock().unwrap();
+        let refers = |raw: &RawManifest| match raw.parse() {
+            Ok(Manifest::Image(image)) if image.subject.as_ref().is_some_and(|found| found.digest == *subject) => {
+                Some(Descriptor { artifact_type: image.artifact_type, annotations: image.annotations, ..raw.descriptor() })
+            }
+            _ => None,
+        };
+        Ok(content.manifests.values().filter_map(refers).collect())
+    }
+
+    fn tags(&self) -> Result<Vec<String>, StoreError> {
+        Ok(self.0.lock().unwrap().tags.keys().cloned().collect())
+    }
+
+    fn name(&self) -> String {
+        "memory".to_owned()
+    }
+}

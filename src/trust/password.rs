@@ -1,0 +1,130 @@
+//! Where the password of a private key comes from.
+
+use std::ffi::OsString;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+use zeroize::Zeroizing;
+
+use super::KeyError;
+use super::keys::read_file;
+
+/// The variable that cosign and Tekton Chains read. Set but empty, it is the empty password.
+const VARIABLE: &str = "COSIGN_PASSWORD";
+
+/// A place that gives a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PasswordSource {
+    /// A file, such as a mounted secret's `cosign.password`. One newline at its end does not count.
+    File(PathBuf),
+    /// `COSIGN_PASSWORD`.
+    Environment,
+    /// A person.
+    Terminal,
+}
+
+impl PasswordSource {
+    /// The named file, else `COSIGN_PASSWORD`, else a prompt.
+    ///
+    /// # Errors
+    /// [`KeyError::NoPassword`] without a file, variable and terminal: a job that nobody watches must fail, not hang
+    /// (<https://github.com/sigstore/cosign/issues/156>).
+    pub fn choose(file: Option<PathBuf>) -> Result<Self, KeyError> {
+        let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        choose_from(file, std::env::var_os(VARIABLE).is_some(), terminal)
+    }
+
+    /// The password of a key that exists.
+    pub fn read(&self) -> Result<Zeroizing<String>, KeyError> {
+        match self {
+            Self::File(path) => from_file(path.clone()),
+            Self::Environment => from_variable(std::env::var_os(VARIABLE)),
+            Self::Terminal => prompt("Password of the private key: "),
+        }
+    }
+
+    /// The password for a new key; a person has to type it twice.
+    pub fn read_new(&self) -> Result<Zeroizing<String>, KeyError> {
+        let Self::Terminal = self else { return self.read() };
+        let password = prompt("Password for the new private key: ")?;
+        if prompt("The same again: ")? == password { Ok(password) } else { Err(KeyError::PasswordsDiffer) }
+    }
+}
+
+fn choose_from(file: Option<PathBuf>, variable: bool, terminal: bool) -> Result<PasswordSource, KeyError> {
+    match (file, variable, terminal) {
+        (Some(path), _, _) => Ok(PasswordSource::File(path)),
+        (None, true, _) => Ok(PasswordSource::Environment),
+        (None, false, true) => Ok(PasswordSource::Terminal),
+        (None, false, false) => Err(KeyError::NoPassword),
+    }
+}
+
+fn from_file(path: PathBuf) -> Result<Zeroizing<String>, KeyError> {
+    let bytes = read_file(&path)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| KeyError::PasswordNotText { place: path.display().to_string() })?;
+    let line = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
+    Ok(Zeroizing::new(line.to_owned()))
+}
+
+fn from_variable(value: Option<OsString>) -> Result<Zeroizing<String>, KeyError> {
+    let text = value.ok_or(KeyError::NoPassword)?.into_string();
+    text.map(Zeroizing::new).map_err(|_| KeyError::PasswordNotText { place: VARIABLE.to_owned() })
+}
+
+fn prompt(question: &str) -> Result<Zeroizing<String>, KeyError> {
+    rpassword::prompt_password(question).map(Zeroizing::new).map_err(|source| KeyError::Prompt { source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_goes_before_the_variable_and_the_variable_before_a_prompt() {
+        let file = || Some(PathBuf::from("p"));
+        let cases = [
+            (file(), true, true, PasswordSource::File("p".into())),
+            (file(), false, false, PasswordSource::File("p".into())),
+            (None, true, true, PasswordSource::Environment),
+            (None, true, false, PasswordSource::Environment),
+            (None, false, true, PasswordSource::Terminal),
+        ];
+        for (file, variable, terminal, expected) in cases {
+            assert_eq!(choose_from(file, variable, terminal).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn never_waits_for_a_person_without_a_terminal() {
+        let error = choose_from(None, false, false).unwrap_err();
+        assert!(matches!(error, KeyError::NoPassword));
+        assert!(error.hint().unwrap().contains("COSIGN_PASSWORD"));
+    }
+
+    #[test]
+    fn a_variable_set_to_nothing_is_the_empty_password() {
+        assert_eq!(*from_variable(Some(OsString::new())).unwrap(), "");
+        assert!(matches!(from_variable(None), Err(KeyError::NoPassword)));
+    }
+
+    #[test]
+    fn one_newline_at_the_end_of_a_file_does_not_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cosign.password");
+        for (content, password) in [("pw", "pw"), ("pw\n", "pw"), ("pw\r\n", "pw"), ("pw\n\n", "pw\n"), (" p w ", " p w "), ("\n", ""), ("", "")] {
+            std::fs::write(&path, content).unwrap();
+            assert_eq!(*PasswordSource::File(path.clone()).read().unwrap(), password, "{content:?}");
+        }
+    }
+
+    #[test]
+    fn a_password_that_is_not_text_is_refused_without_showing_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("p");
+        std::fs::write(&path, b"canary\xff").unwrap();
+        let error = PasswordSource::File(path).read().unwrap_err();
+        assert!(matches!(error, KeyError::PasswordNotText { .. }));
+        assert!(!format!("{error} {error:?}").contains("canary"));
+    }
+}

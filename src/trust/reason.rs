@@ -1,0 +1,108 @@
+//! Why one signature does not count, in the words a person reads.
+
+use crate::oci::Digest;
+
+/// What was decided about one signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is good.
+    Accepted {
+        /// The hint of the key that made it.
+        key: String,
+        /// The name it vouches for; a bundle names none.
+        identity: Option<String>,
+    },
+    /// It claims to be such a signature and does not pass.
+    Refused(Reason),
+    /// It is something else, which a key cannot check: keyless, an attestation, another tool's.
+    Other(Reason),
+}
+
+/// Why a signature, or a manifest without one, is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Nothing is there.
+    #[error("no signature exists")]
+    NoSignature,
+    /// The index names a manifest that is not there, so nobody can run it.
+    #[error("the manifest is not there")]
+    NoManifest,
+    /// The bundle's hint names a key that was not given.
+    #[error("signed by another key (hint {hint})")]
+    OtherKey {
+        /// Base64 of the SHA-256 of that key, by its signer's word.
+        hint: String,
+    },
+    /// The bundle names a given key, and its signature is not by that key.
+    #[error("changed after signing: the signature does not match")]
+    Changed,
+    /// Classic signatures do not name their key, so these two cases look the same.
+    #[error("signed by another key, or changed after signing: the signature does not match")]
+    NoKeyMatches,
+    /// A good signature of something else.
+    #[error("the signature is for {named}")]
+    WrongDigest {
+        /// The manifest that was signed.
+        named: String,
+    },
+    /// A good signature under a name that is not the one asked for.
+    #[error("identity `{signed}` is not accepted for `{asked}`")]
+    Identity {
+        /// What the payload names.
+        signed: String,
+        /// What was asked for.
+        asked: String,
+    },
+    /// cosign's habit, which OpenShift refuses by tag and by digest.
+    #[error("identity `{signed}` has no tag, so OpenShift's default policy (MatchRepoDigestOrExact) refuses it")]
+    IdentityWithoutTag {
+        /// What the payload names.
+        signed: String,
+    },
+    /// Not the document it should be.
+    #[error("damaged: {what}")]
+    Malformed {
+        /// What is wrong.
+        what: String,
+    },
+    /// The store gave other bytes than the digest promises, or none.
+    #[error("changed or lost: blob {blob} cannot be read as its digest says")]
+    Blob {
+        /// The blob.
+        blob: Digest,
+    },
+    /// Larger than any honest one.
+    #[error("too large: {size} bytes, at most {limit} are read")]
+    TooLarge {
+        /// Its size in bytes.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// A certificate's signature.
+    #[error("keyless (made with a certificate): not checked with a key")]
+    Keyless,
+    /// A bundle over a hash, as for files.
+    #[error("a signature of a file, not of an image")]
+    MessageSignature,
+    /// A bundle that says something else about the image.
+    #[error("an attestation (`{predicate_type}`), not an image signature")]
+    Attestation {
+        /// The predicate's type.
+        predicate_type: String,
+    },
+    /// A layer of the `.sig` image that is no classic signature, such as the bundle that `rh-model-signing` puts there.
+    #[error("`{media_type}`, not a classic signature")]
+    NotClassic {
+        /// What it is.
+        media_type: String,
+    },
+}
+
+impl Reason {
+    /// Whether this is another kind of signature rather than a bad one.
+    pub(super) fn is_foreign(&self) -> bool {
+        matches!(self, Self::Keyless | Self::MessageSignature | Self::Attestation { .. } | Self::NotClassic { .. })
+    }
+}

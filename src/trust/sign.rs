@@ -1,0 +1,229 @@
+//! Signing an image for both worlds.
+//!
+//! Order: the classic signatures of all manifests, then the bundles; in both, the manifests of an index before the index, so
+//! that a signed index means that all of it is signed.
+//!
+//! The `.sig` tag is shared, and registries have no compare-and-swap: two signers who read, add and write at the same time
+//! lose one signature (<https://github.com/sigstore/cosign/issues/2432>). So every write is read again after a pause that
+//! outlasts another signer's read-to-write window (as long as ours just was), and done again until the signature stays.
+
+use std::time::{Duration, Instant};
+
+use super::classic::{self, Wanted};
+use super::referrer::{self, Signed};
+use super::subject::{Subject, subjects};
+use super::{Format, PrivateKey, TrustError, identity, signature_image};
+use crate::oci::{Digest, ManifestRef, Platform, RawManifest, Reference};
+use crate::store::Store;
+
+/// Rounds of write and read again. Were eight signers to move in step, each round would see one of them done.
+const MAX_TRIES: usize = 24;
+/// No pause is longer, however slow the store.
+const MAX_PAUSE: Duration = Duration::from_secs(2);
+
+/// What to sign, where, under which names and with which key.
+pub struct SignRequest<'a> {
+    /// Where the image is and its signatures go.
+    pub store: &'a dyn Store,
+    /// The image or index, as resolved by the caller; a tag that moves meanwhile changes nothing.
+    pub manifest: RawManifest,
+    /// The names under which the image will be pulled, each `host/repo:tag`. Each gets its own classic signature.
+    pub identities: &'a [String],
+    /// The key to sign with.
+    pub key: &'a PrivateKey,
+}
+
+/// What is in place after signing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SignReport {
+    /// All signatures by this key, those that were there before too.
+    pub signatures: Vec<Signature>,
+    /// What the user should know.
+    pub warnings: Vec<SignWarning>,
+}
+
+/// One signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    /// The manifest that is signed.
+    pub digest: Digest,
+    /// Its platform, for a manifest in an index.
+    pub platform: Option<Platform>,
+    /// For which world.
+    pub format: Format,
+    /// The name it vouches for; a bundle names none.
+    pub identity: Option<String>,
+    /// Where it is: the `.sig` tag, or the bundle's manifest.
+    pub at: ManifestRef,
+    /// Whether it is new.
+    pub outcome: Outcome,
+}
+
+/// Whether a signature is new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was written now.
+    Added,
+    /// The same signature by the same key was there.
+    AlreadyThere,
+}
+
+/// Something that is in the way of others.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignWarning {
+    /// Another tool uses the tag for signatures; `rh-model-signing` does in its tag mode. It was kept.
+    #[error("tag `{tag}` also holds `{media_type}`, which is no classic signature: it was kept, but cosign 2 refuses the whole tag")]
+    ForeignLayer {
+        /// The `.sig` tag.
+        tag: ManifestRef,
+        /// What else is there.
+        media_type: String,
+    },
+}
+
+/// Signs the image, and every manifest of an index, under all names and in both formats. Signing again adds nothing.
+///
+/// # Errors
+/// [`TrustError::Incomplete`] once the first signature may have been written; it tells what is in place.
+pub fn sign(request: &SignRequest<'_>) -> Result<SignReport, TrustError> {
+    sign_with(request, &std::thread::sleep)
+}
+
+/// The same with another way to wait.
+fn sign_with(request: &SignRequest<'_>, pause: &dyn Fn(Duration)) -> Result<SignReport, TrustError> {
+    let identities = request.identities.iter().map(|text| identity::to_sign(text)).collect::<Result<Vec<_>, _>>()?;
+    if identities.is_empty() {
+        return Err(TrustError::NoIdentity);
+    }
+    let mut subjects = subjects(&request.manifest)?;
+    subjects.iter().try_for_each(|subject| subject.fetch(request.store).map(drop))?;
+    subjects.rotate_left(1);
+    let mut signing = Signing { request, pause, report: SignReport::default() };
+    match signing.write(&subjects, &identities) {
+        Ok(()) => Ok(signing.report),
+        Err(source) => Err(TrustError::Incomplete { signed: Box::new(signing.report), source: Box::new(source) }),
+    }
+}
+
+struct Signing<'a> {
+    request: &'a SignRequest<'a>,
+    pause: &'a dyn Fn(Duration),
+    report: SignReport,
+}
+
+/// The classic signatures of one manifest, until all of them stay.
+struct Job<'a> {
+    subject: &'a Subject,
+    wanted: Vec<Wanted>,
+    written: Vec<String>,
+}
+
+impl Signing<'_> {
+    fn write(&mut self, subjects: &[Subject], identities: &[Reference]) -> Result<(), TrustError> {
+        self.write_classic(subjects, identities)?;
+        subjects.iter().try_for_each(|subject| self.write_bundle(subject))
+    }
+
+    fn write_classic(&mut self, subjects: &[Subject], identities: &[Reference]) -> Result<(), TrustError> {
+        let mut open = subjects.iter().map(|subject| self.job(subject, identities)).collect::<Result<Vec<_>, _>>()?;
+        for _ in 0..MAX_TRIES {
+            let start = Instant::now();
+            open = self.round(open)?;
+            if open.is_empty() {
+                return Ok(());
+            }
+            (self.pause)(settling_time(start.elapsed()));
+        }
+        let digest = open.first().map_or_else(|| self.request.manifest.digest(), |job| job.subject.digest());
+        Err(TrustError::Contended { digest, tries: MAX_TRIES })
+    }
+
+    fn job<'s>(&self, subject: &'s Subject, identities: &[Reference]) -> Result<Job<'s>, TrustError> {
+        let wanted = identities.iter().map(|identity| Wanted::new(subject.digest(), identity, self.request.key));
+        Ok(Job { subject, wanted: wanted.collect::<Result<_, _>>()?, written: Vec::new() })
+    }
+
+    /// Reads each image, and gives back the jobs that had to write and must be read again.
+    fn round<'s>(&mut self, jobs: Vec<Job<'s>>) -> Result<Vec<Job<'s>>, TrustError> {
+        let mut open = Vec::new();
+        for mut job in jobs {
+            if self.settle(&mut job)? {
+                self.report_classic(job);
+            } else {
+                open.push(job);
+            }
+        }
+        Ok(open)
+    }
+
+    /// True if all signatures are there; otherwise adds those that are missing.
+    fn settle(&mut self, job: &mut Job<'_>) -> Result<bool, TrustError> {
+        let (store, digest, key) = (self.request.store, job.subject.digest(), self.request.key.public());
+        let image = classic::read(store, digest)?;
+        let missing: Vec<&Wanted> = job.wanted.iter().filter(|wanted| !wanted.is_in(&image, &key)).collect();
+        if missing.is_empty() {
+            image.squatters().for_each(|media_type| warn_of(&mut self.report, digest, media_type));
+            return Ok(true);
+        }
+        tracing::debug!(%digest, missing = missing.len(), "adding classic signatures");
+        missing.iter().try_for_each(|wanted| wanted.put_payload(store))?;
+        classic::add(store, digest, image, &missing)?;
+        job.written.extend(missing.iter().map(|wanted| wanted.identity.clone()));
+        Ok(false)
+    }
+
+    fn report_classic(&mut self, job: Job<'_>) {
+        for Wanted { identity, .. } in job.wanted {
+            let outcome = if job.written.contains(&identity) { Outcome::Added } else { Outcome::AlreadyThere };
+            let at = signature_image::tag(job.subject.digest());
+            self.report.push(job.subject, Format::Classic, Some(identity), at, outcome);
+        }
+    }
+
+    fn write_bundle(&mut self, subject: &Subject) -> Result<(), TrustError> {
+        let store = self.request.store;
+        let (at, outcome) = match referrer::find(store, subject.digest(), &self.request.key.public())? {
+            Some(digest) => (digest, Outcome::AlreadyThere),
+            None => {
+                let signed = Signed::new(subject, self.request.key)?;
+                signed.put(store)?;
+                (signed.digest(), Outcome::Added)
+            }
+        };
+        self.report.push(subject, Format::Bundle, None, ManifestRef::Digest(at), outcome);
+        Ok(())
+    }
+}
+
+impl SignReport {
+    fn push(&mut self, subject: &Subject, format: Format, identity: Option<String>, at: ManifestRef, outcome: Outcome) {
+        let (digest, platform) = (subject.digest(), subject.platform.clone());
+        self.signatures.push(Signature { digest, platform, format, identity, at, outcome });
+    }
+
+    /// The manifests of this manifest's bundles.
+    pub(super) fn bundles_of(&self, digest: Digest) -> Vec<Digest> {
+        let bundles = self.signatures.iter().filter(|signature| signature.digest == digest && signature.format == Format::Bundle);
+        let digests = bundles.filter_map(|bundle| match bundle.at {
+            ManifestRef::Digest(digest) => Some(digest),
+            ManifestRef::Tag(_) => None,
+        });
+        digests.collect()
+    }
+}
+
+fn warn_of(report: &mut SignReport, digest: Digest, media_type: &str) {
+    let warning = SignWarning::ForeignLayer { tag: signature_image::tag(digest), media_type: media_type.to_owned() };
+    tracing::warn!("{warning}");
+    report.warnings.push(warning);
+}
+
+/// As long as our own reading and writing took, and up to once more at random, so that signers fall out of step.
+fn settling_time(window: Duration) -> Duration {
+    let jitter = f64::from(getrandom::u32().unwrap_or(0)) / f64::from(u32::MAX);
+    window.mul_f64(1.0 + jitter).min(MAX_PAUSE)
+}
+
+#[cfg(test)]
+mod tests;

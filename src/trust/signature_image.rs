@@ -1,0 +1,224 @@
+//! The image behind the tag `sha256-<hex>.sig`: one layer per classic signature
+//! (<https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md>). Pure: bytes in, bytes out.
+//!
+//! The tag is shared by everybody who signs. Members and annotations that modelcar does not know are carried along as they
+//! are: the certificates and log entries of keyless signers live there.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::PublicKey;
+use crate::oci::{Annotations, Descriptor, Digest, ImageConfig, ManifestRef, RawManifest, canonical, media_type};
+
+/// The base64 of the signature over the layer's bytes.
+const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
+/// Signatures of one manifest; more are refused.
+pub(super) const MAX_LAYERS: usize = 4096;
+
+/// The tag under which everybody looks for a manifest's classic signatures.
+pub(super) fn tag(digest: Digest) -> ManifestRef {
+    ManifestRef::Tag(format!("sha256-{}.sig", digest.hex()))
+}
+
+/// The manifest of the signature image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SignatureImage {
+    schema_version: u32,
+    #[serde(default)]
+    media_type: String,
+    config: Descriptor,
+    pub(super) layers: Vec<Layer>,
+    #[serde(default, skip_serializing_if = "Annotations::is_empty")]
+    annotations: Annotations,
+    #[serde(flatten)]
+    other: Map<String, Value>,
+}
+
+/// A payload and who signed it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Layer {
+    media_type: String,
+    digest: Digest,
+    size: u64,
+    #[serde(default, skip_serializing_if = "Annotations::is_empty")]
+    annotations: Annotations,
+    #[serde(flatten)]
+    other: Map<String, Value>,
+}
+
+impl Layer {
+    /// A signature over a payload.
+    pub(super) fn new(payload: &[u8], signature: &[u8]) -> Self {
+        Self {
+            media_type: media_type::SIMPLE_SIGNING.to_owned(),
+            digest: Digest::of(payload),
+            size: payload.len() as u64,
+            annotations: Annotations::from([(SIGNATURE.to_owned(), STANDARD.encode(signature))]),
+            other: Map::new(),
+        }
+    }
+
+    /// Where the payload is.
+    pub(super) fn payload(&self) -> Descriptor {
+        Descriptor::new(&self.media_type, self.digest, self.size)
+    }
+
+    /// Whether this is a classic signature at all.
+    pub(super) fn is_classic(&self) -> bool {
+        self.media_type == media_type::SIMPLE_SIGNING && self.annotations.contains_key(SIGNATURE)
+    }
+
+    /// The signature; none if its base64 is damaged.
+    pub(super) fn signature(&self) -> Option<Vec<u8>> {
+        STANDARD.decode(self.annotations.get(SIGNATURE)?).ok()
+    }
+
+    /// Whether a certificate came with it, so that no key will match.
+    pub(super) fn is_keyless(&self) -> bool {
+        self.annotations.contains_key("dev.sigstore.cosign/certificate")
+    }
+
+    fn holds(&self, payload: &[u8], key: &PublicKey) -> bool {
+        self.digest == Digest::of(payload)
+            && self.is_classic()
+            && self.signature().is_some_and(|signature| key.verify(payload, &signature))
+    }
+}
+
+impl SignatureImage {
+    /// One without signatures.
+    pub(super) fn empty() -> Self {
+        Self {
+            schema_version: 2,
+            media_type: media_type::MANIFEST.to_owned(),
+            config: Descriptor::of(media_type::CONFIG, b""),
+            layers: Vec::new(),
+            annotations: Annotations::new(),
+            other: Map::new(),
+        }
+    }
+
+    /// Reads what the tag holds; says what is wrong if that is no signature image.
+    pub(super) fn parse(raw: &RawManifest) -> Result<Self, String> {
+        if raw.media_type != media_type::MANIFEST {
+            return Err(format!("it is `{}`, which podman and OpenShift do not read there", raw.media_type));
+        }
+        let image: Self = serde_json::from_slice(&raw.bytes).map_err(|error| error.to_string())?;
+        if image.layers.len() > MAX_LAYERS {
+            return Err(format!("it has {} layers, at most {MAX_LAYERS} are read", image.layers.len()));
+        }
+        Ok(image)
+    }
+
+    /// Whether a signature of this payload by this key is there. Signatures are compared by who made them, not by their
+    /// bytes: cosign's are random.
+    pub(super) fn holds(&self, payload: &[u8], key: &PublicKey) -> bool {
+        self.layers.iter().any(|layer| layer.holds(payload, key))
+    }
+
+    /// What others than signers put there; cosign 2 refuses the whole image because of it.
+    pub(super) fn squatters(&self) -> impl Iterator<Item = &str> {
+        self.layers.iter().filter(|layer| !layer.annotations.contains_key(SIGNATURE)).map(|layer| layer.media_type.as_str())
+    }
+
+    /// Adds a signature behind those that are there.
+    pub(super) fn push(&mut self, layer: Layer) {
+        self.layers.push(layer);
+    }
+
+    /// The image with a config that fits its layers, and that config. A foreign kind of config stays as it is.
+    pub(super) fn finish(mut self) -> serde_json::Result<(RawManifest, Option<(Descriptor, Vec<u8>)>)> {
+        let mut config = None;
+        if self.config.media_type == media_type::CONFIG {
+            let bytes = canonical::to_vec(&self.config_document())?;
+            self.config = Descriptor::of(media_type::CONFIG, &bytes);
+            config = Some((self.config.clone(), bytes));
+        }
+        self.media_type = media_type::MANIFEST.to_owned();
+        let raw = RawManifest { media_type: self.media_type.clone(), bytes: canonical::to_vec(&self)? };
+        Ok((raw, config))
+    }
+
+    /// The payloads are not compressed, so each is its own diff ID. Platform and time stay empty, as cosign leaves them.
+    fn config_document(&self) -> ImageConfig {
+        let mut config = ImageConfig::default();
+        config.rootfs.diff_ids = self.layers.iter().map(|layer| layer.digest).collect();
+        config
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trust::PrivateKey;
+
+    fn raw(json: &Value) -> RawManifest {
+        RawManifest { media_type: media_type::MANIFEST.to_owned(), bytes: serde_json::to_vec(json).unwrap() }
+    }
+
+    fn cosigns() -> Value {
+        serde_json::json!({
+            "schemaVersion": 2, "mediaType": media_type::MANIFEST, "x-unknown": {"a": [1]},
+            "config": {"mediaType": media_type::CONFIG, "digest": Digest::of(b"c"), "size": 1},
+            "layers": [{
+                "mediaType": media_type::SIMPLE_SIGNING, "digest": Digest::of(b"p"), "size": 1, "data": "cA==",
+                "annotations": {SIGNATURE: "AAAA", "dev.sigstore.cosign/certificate": "PEM", "x.y/z": "\u{e4}"},
+            }],
+            "annotations": {"org.example": "1"},
+        })
+    }
+
+    #[test]
+    fn carries_along_what_it_does_not_know() {
+        let mut image = SignatureImage::parse(&raw(&cosigns())).unwrap();
+        image.push(Layer::new(b"payload", b"signature"));
+        let (merged, config) = image.finish().unwrap();
+        let mut merged: Value = serde_json::from_slice(&merged.bytes).unwrap();
+        let ours = merged["layers"].as_array_mut().unwrap().pop().unwrap();
+        assert_eq!(ours["digest"], Digest::of(b"payload").to_string());
+        let mut expected = cosigns();
+        expected["config"] = merged["config"].clone();
+        assert_eq!(merged, expected);
+        let config: Value = serde_json::from_slice(&config.unwrap().1).unwrap();
+        assert_eq!(config["rootfs"]["diff_ids"], serde_json::json!([Digest::of(b"p"), Digest::of(b"payload")]));
+    }
+
+    #[test]
+    fn leaves_a_foreign_config_alone() {
+        let mut other = cosigns();
+        other["config"]["mediaType"] = "application/vnd.model-signing.signature.v0.1.config+json".into();
+        let (raw, config) = SignatureImage::parse(&raw(&other)).unwrap().finish().unwrap();
+        assert!(config.is_none());
+        assert_eq!(serde_json::from_slice::<Value>(&raw.bytes).unwrap(), other);
+    }
+
+    #[test]
+    fn knows_its_own_signature_again_and_nobody_elses() {
+        let (key, other) = (PrivateKey::generate().unwrap(), PrivateKey::generate().unwrap());
+        let mut image = SignatureImage::empty();
+        image.push(Layer::new(b"payload", &key.sign(b"payload")));
+        assert!(image.holds(b"payload", &key.public()));
+        assert!(!image.holds(b"payload", &other.public()));
+        assert!(!image.holds(b"other", &key.public()));
+    }
+
+    #[test]
+    fn refuses_what_is_no_signature_image() {
+        let index = RawManifest { media_type: media_type::INDEX.to_owned(), bytes: b"{}".to_vec() };
+        assert!(SignatureImage::parse(&index).unwrap_err().contains("image.index"));
+        let mut crowded = cosigns();
+        crowded["layers"] = vec![cosigns()["layers"][0].clone(); MAX_LAYERS + 1].into();
+        assert!(SignatureImage::parse(&raw(&crowded)).unwrap_err().contains("4097"));
+        assert!(SignatureImage::parse(&raw(&serde_json::json!({"schemaVersion": 2}))).is_err());
+    }
+
+    #[test]
+    fn is_named_by_the_digest_it_signs() {
+        let ManifestRef::Tag(tag) = tag(Digest::of(b"")) else { panic!("not a tag") };
+        assert_eq!(tag, "sha256-e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855.sig");
+    }
+}

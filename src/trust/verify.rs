@@ -1,0 +1,147 @@
+//! Checking an image with public keys, in both worlds.
+//!
+//! podman and OpenShift read only the classic signatures. cosign 3 reads only bundles as soon as one is there. An image is
+//! verified if both would let it through: for what the reference names and, in an index, for each platform.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use super::subject::{Subject, subjects};
+use super::{Format, PublicKey, Reason, SignReport, TrustError, Verdict, classic, fetch, identity, referrer};
+use crate::oci::{Digest, Platform, RawManifest, Reference};
+use crate::store::Store;
+
+/// What to check, with which keys.
+pub struct VerifyRequest<'a> {
+    /// Where the image and its signatures are.
+    pub store: &'a dyn Store,
+    /// The image or index, as resolved by the caller.
+    pub manifest: RawManifest,
+    /// A signature by any of these counts.
+    pub keys: &'a [PublicKey],
+    /// The reference as asked for, `host/repo:tag` or `host/repo@digest`; without one, any name in a signature will do.
+    pub identity: Option<&'a str>,
+    /// What [`sign`](super::sign) has just written here. Quay shows a new referrer up to 60 s late, so bundles that are known
+    /// are read by digest.
+    pub just_signed: Option<&'a SignReport>,
+}
+
+/// All that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// What the reference names, then the manifests of an index.
+    pub manifests: Vec<ManifestReport>,
+}
+
+/// The signatures of one manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManifestReport {
+    /// The manifest.
+    pub digest: Digest,
+    /// Its platform, for a manifest in an index.
+    pub platform: Option<Platform>,
+    /// False if an index lists it and it is not there.
+    pub present: bool,
+    /// Its classic signatures.
+    pub classic: Vec<Finding>,
+    /// Its bundles.
+    pub bundle: Vec<Finding>,
+}
+
+/// One signature and what was decided about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The classic payload, or the bundle's manifest.
+    pub at: Digest,
+    /// The decision.
+    pub verdict: Verdict,
+}
+
+/// Why an image is not verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Of which manifest.
+    pub digest: Digest,
+    /// Its platform, for a manifest in an index.
+    pub platform: Option<Platform>,
+    /// In which world; none if the manifest itself is the problem.
+    pub format: Option<Format>,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Looks at every signature of the image and of each manifest in an index.
+///
+/// # Errors
+/// Only if it could not be found out. A signature that does not pass is in the report.
+pub fn verify(request: &VerifyRequest<'_>) -> Result<VerifyReport, TrustError> {
+    if request.keys.is_empty() {
+        return Err(TrustError::NoKey);
+    }
+    let asked = request.identity.map(identity::asked).transpose()?;
+    let subjects = subjects(&request.manifest)?;
+    let manifests = subjects.iter().map(|subject| examine(request, subject, asked.as_ref()));
+    Ok(VerifyReport { manifests: manifests.collect::<Result<_, _>>()? })
+}
+
+fn examine(request: &VerifyRequest<'_>, subject: &Subject, asked: Option<&Reference>) -> Result<ManifestReport, TrustError> {
+    let (store, digest) = (request.store, subject.digest());
+    let known = request.just_signed.map(|report| report.bundles_of(digest)).unwrap_or_default();
+    Ok(ManifestReport {
+        digest,
+        platform: subject.platform.clone(),
+        present: fetch::manifest(store, &subject.descriptor)?.is_ok(),
+        classic: classic::examine(store, digest, request.keys, asked)?,
+        bundle: referrer::examine(store, digest, request.keys, &known)?,
+    })
+}
+
+impl VerifyReport {
+    /// Empty if the image is verified.
+    pub fn refusals(&self) -> Vec<Refusal> {
+        self.manifests.iter().flat_map(ManifestReport::refusals).collect()
+    }
+}
+
+impl ManifestReport {
+    fn refusals(&self) -> Vec<Refusal> {
+        if !self.present {
+            return vec![self.refusal(None, Reason::NoManifest)];
+        }
+        let why = |format, findings| reasons(findings).into_iter().map(move |reason| self.refusal(Some(format), reason));
+        why(Format::Classic, &self.classic).chain(why(Format::Bundle, &self.bundle)).collect()
+    }
+
+    fn refusal(&self, format: Option<Format>, reason: Reason) -> Refusal {
+        Refusal { digest: self.digest, platform: self.platform.clone(), format, reason }
+    }
+}
+
+/// One good signature is enough; otherwise each different reason once, the bad signatures before those of another kind.
+fn reasons(findings: &[Finding]) -> Vec<Reason> {
+    let (mut refused, mut other) = (Vec::new(), Vec::new());
+    for finding in findings {
+        match &finding.verdict {
+            Verdict::Accepted { .. } => return Vec::new(),
+            Verdict::Refused(reason) => refused.push(reason.clone()),
+            Verdict::Other(reason) => other.push(reason.clone()),
+        }
+    }
+    if refused.is_empty() {
+        refused.push(Reason::NoSignature);
+    }
+    let mut seen = HashSet::new();
+    refused.into_iter().chain(other).filter(|reason| seen.insert(reason.to_string())).collect()
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.digest)?;
+        self.platform.iter().try_for_each(|platform| write!(f, " ({platform})"))?;
+        self.format.iter().try_for_each(|format| write!(f, ", {format}"))?;
+        write!(f, ": {}", self.reason)
+    }
+}
+
+#[cfg(test)]
+mod tests;
