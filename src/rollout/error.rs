@@ -1,0 +1,255 @@
+//! All that can go wrong between a digest and a commit.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{Delivery, Generation};
+use crate::exit_code;
+
+/// Why a rollout was refused or failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RolloutError {
+    /// `--kserve` or a site names a generation that is not known.
+    #[error("`{text}` is not a KServe generation that modelcar knows")]
+    UnknownGeneration {
+        /// What was written.
+        text: String,
+    },
+    /// A word outside a fixed list.
+    #[error("`{text}` is not a {what}")]
+    UnknownWord {
+        /// What the word should be: "delivery", "patch form".
+        what: &'static str,
+        /// What was written.
+        text: String,
+        /// The words there are.
+        known: &'static str,
+    },
+    /// A name that Kubernetes, KServe or the folder layout cannot carry.
+    #[error("`{text}` is not a valid {what}: {reason}")]
+    InvalidName {
+        /// What it names.
+        what: &'static str,
+        /// What was written.
+        text: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// An image that could mean something else tomorrow.
+    #[error("{image} is not pinned to a digest")]
+    NoDigest {
+        /// The reference as given.
+        image: String,
+    },
+    /// This KServe mounts no model that way.
+    #[error("{generation} has no delivery `{delivery}` ({}://)", delivery.scheme())]
+    Unsupported {
+        /// The site's KServe.
+        generation: Generation,
+        /// What was asked for.
+        delivery: Delivery,
+    },
+    /// OpenShift AI mounts nothing for this pair: neither of its two branches takes it (kserve.md §1.5).
+    #[error("{generation} mounts no model for the MLServer runtime with delivery `native`")]
+    MlserverNative {
+        /// The site's KServe.
+        generation: Generation,
+    },
+    /// Automatic selection would take no runtime, or the wrong one.
+    #[error("an InferenceService for `{format}` on {generation} must name its ServingRuntime")]
+    RuntimeNeeded {
+        /// The model format.
+        format: String,
+        /// The site's KServe.
+        generation: Generation,
+    },
+    /// A JSON patch cannot add to annotations that may not exist.
+    #[error("a JSON 6902 patch cannot carry annotations: adding to `/metadata/annotations` fails on an object that has none")]
+    AnnotationsInJsonPatch,
+    /// A value could not be written as YAML or JSON.
+    #[error("cannot write {what}")]
+    Serialize {
+        /// What was to be written.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A file or folder refused.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried: "read", "write".
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Text that is not YAML.
+    #[error("cannot read {} as YAML", path.display())]
+    Yaml {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// More than modelcar is willing to read.
+    #[error("{} is larger than {limit} bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// A Helm template: YAML only after rendering.
+    #[error("{} is a template (`{{{{`), not YAML", path.display())]
+    Templated {
+        /// The file.
+        path: PathBuf,
+    },
+    /// YAML, but not what the tool knows how to edit.
+    #[error("cannot edit {}: {reason}", path.display())]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// What is not as expected.
+        reason: String,
+    },
+    /// The edit would have changed more, or less, than intended. Nothing was written.
+    #[error("editing {} would not change exactly what was meant:\n{diff}", path.display())]
+    NotProven {
+        /// The file.
+        path: PathBuf,
+        /// What would have been written.
+        diff: String,
+    },
+    /// A symbolic link on the way to a file of the site.
+    #[error("{} is a symbolic link", path.display())]
+    Symlink {
+        /// The link.
+        path: PathBuf,
+    },
+    /// Somebody edited the file between plan and write.
+    #[error("{} was changed by someone else in the meantime", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no `git` to run.
+    #[error("cannot run `git`")]
+    NoGit {
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The folder is in no repository, or in a bare one.
+    #[error("{} is not in a git work tree: {output}", dir.display())]
+    NoWorkTree {
+        /// The folder.
+        dir: PathBuf,
+        /// What git said.
+        output: String,
+    },
+    /// Git does not know whose commit it would be.
+    #[error("git does not know who commits in {}", dir.display())]
+    NoIdentity {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// Another git works on the same repository.
+    #[error("another git process holds the lock of {}: {output}", dir.display())]
+    Locked {
+        /// The folder.
+        dir: PathBuf,
+        /// What git said.
+        output: String,
+    },
+    /// The files that would be edited carry somebody's uncommitted work.
+    #[error("{files} in {} has changes that are not committed", dir.display())]
+    Uncommitted {
+        /// The folder.
+        dir: PathBuf,
+        /// The files, separated by `, `.
+        files: String,
+    },
+    /// Git, or one of its hooks, said no.
+    #[error("`git {command}` failed in {}: {output}", dir.display())]
+    Git {
+        /// The sub-command.
+        command: String,
+        /// The folder.
+        dir: PathBuf,
+        /// What git and its hooks said, shortened.
+        output: String,
+    },
+}
+
+impl RolloutError {
+    /// For `map_err` on file operations.
+    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+
+    /// A file that is not as expected.
+    pub(super) fn shape(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Shape { path: path.to_owned(), reason: reason.into() }
+    }
+
+    /// What the user can do.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::UnknownGeneration { .. } => {
+                format!("one of {}; for a version between two of them, name the older one", Generation::known())
+            }
+            Self::UnknownWord { known, .. } => format!("one of {known}"),
+            Self::InvalidName { .. } => "use lower-case letters, digits and `-`, such as edge-site-01".to_owned(),
+            Self::NoDigest { image } => format!("`modelcar inspect {image}` prints the digest; tags can move, so KServe never gets one"),
+            Self::Unsupported { generation, delivery } => unsupported_hint(*generation, *delivery),
+            Self::MlserverNative { .. } => {
+                "use `--delivery modelcar`: this platform mounts oci:// as an image volume for MLServer anyway".to_owned()
+            }
+            Self::RuntimeNeeded { .. } => {
+                "name one with `--runtime` (`oc get servingruntimes,clusterservingruntimes` lists what is there): \
+                 automatic selection would take none, or Triton, whose folder layout is another"
+                    .to_owned()
+            }
+            Self::AnnotationsInJsonPatch => "use `--as merge` or `--as kustomize`".to_owned(),
+            Self::Templated { .. } => {
+                "point the site folder at rendered manifests, or let the chart take the image from a value and set that".to_owned()
+            }
+            Self::Shape { .. } => "edit the file by hand once; `modelcar patch` prints what to put in".to_owned(),
+            Self::NotProven { .. } => "nothing was written; make the change by hand, or write the file in a simpler style".to_owned(),
+            Self::Symlink { .. } => "git cannot commit files behind a link: put a real file or folder there".to_owned(),
+            Self::Changed { .. } => "nothing was written; run it again".to_owned(),
+            Self::NoGit { .. } => "install git, or run with `--dry-run` to see the change".to_owned(),
+            Self::NoWorkTree { dir, .. } => format!("`git init {}` makes it a repository", dir.display()),
+            Self::NoIdentity { .. } => {
+                "`git config user.name NAME` and `git config user.email ADDRESS`, or set GIT_AUTHOR_NAME, GIT_AUTHOR_EMAIL, \
+                 GIT_COMMITTER_NAME and GIT_COMMITTER_EMAIL; the edited files are in the work tree"
+                    .to_owned()
+            }
+            Self::Locked { .. } => "wait for it and run again; nothing is lost, the edited files are in the work tree".to_owned(),
+            Self::Uncommitted { .. } => "commit or stash them first, so that they do not slip into the rollout's commit".to_owned(),
+            Self::Git { .. } => "nothing is lost: edited files stay in the work tree; run again once the cause is gone".to_owned(),
+            Self::Serialize { .. } | Self::Io { .. } | Self::Yaml { .. } | Self::TooLarge { .. } => return None,
+        })
+    }
+
+    /// The process exit code, see [`exit_code`].
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::UnknownGeneration { .. } | Self::UnknownWord { .. } | Self::InvalidName { .. } => exit_code::USAGE,
+            Self::Changed { .. } | Self::Locked { .. } => exit_code::CONFLICT,
+            _ => exit_code::FAILED,
+        }
+    }
+}
+
+fn unsupported_hint(generation: Generation, delivery: Delivery) -> String {
+    let instead: Vec<_> = generation.deliveries().iter().map(|delivery| format!("`--delivery {delivery}`")).collect();
+    format!("{delivery} came with {}; use {} here, the image is the same", delivery.since(), instead.join(" or "))
+}

@@ -1,0 +1,125 @@
+//! An InferenceService as modelcar sees it, and the checks that hold for every way to write it.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::generation::serving_runtime;
+use super::names::check_label;
+use super::{Delivery, Generation, RolloutError, ServiceName};
+use crate::oci::{Digest, Reference};
+
+/// `apiVersion` of an InferenceService.
+pub(super) const API_VERSION: &str = "serving.kserve.io/v1beta1";
+/// `kind` of an InferenceService.
+pub(super) const KIND: &str = "InferenceService";
+/// The image as it was shipped, tag and all: for people, since the digest says it to machines.
+pub(super) const IMAGE_ANNOTATION: &str = "io.modelcar/image";
+/// The model's format.
+const FORMAT_ANNOTATION: &str = "io.modelcar/format";
+const DEPLOYMENT_MODE: &str = "serving.kserve.io/deploymentMode";
+
+/// One model served on one KServe.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// The InferenceService's name.
+    pub name: ServiceName,
+    /// Its namespace; without one, whoever applies it decides.
+    pub namespace: Option<String>,
+    /// The image, with a digest. A tag beside the digest is recorded for people and never given to KServe.
+    pub image: Reference,
+    /// What the site's KServe can do.
+    pub generation: Generation,
+    /// How the model gets into the pod.
+    pub delivery: Delivery,
+    /// The format that KServe is told.
+    pub format: ModelFormat,
+    /// The ServingRuntime that the user named; it goes into every form. `None` leaves the runtime of an existing service alone.
+    pub runtime: Option<String>,
+    /// The folder layout inside the image (`ovms`, `triton`, `mlserver`), from which a new service gets its runtime when none is named.
+    pub layout: Option<String>,
+    /// Further annotations of the InferenceService.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// `spec.predictor.model.modelFormat`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelFormat {
+    /// `onnx`, `sklearn`, ….
+    pub name: String,
+    /// The format's version as the ServingRuntime lists it.
+    pub version: Option<String>,
+}
+
+impl Service {
+    /// What a patch or manifest needs to be right on this KServe.
+    pub(super) fn check(&self) -> Result<(), RolloutError> {
+        self.digest()?;
+        self.namespace.iter().try_for_each(|namespace| check_label("namespace", namespace))?;
+        self.generation.supports(self.delivery)?;
+        let mlserver =
+            self.layout.as_deref() == Some("mlserver") || self.runtime.as_deref().is_some_and(|name| name.starts_with("mlserver"));
+        if self.generation.is_rhoai() && self.delivery == Delivery::Native && mlserver {
+            return Err(RolloutError::MlserverNative { generation: self.generation });
+        }
+        Ok(())
+    }
+
+    /// The digest that the image is pinned to.
+    pub(super) fn digest(&self) -> Result<Digest, RolloutError> {
+        self.image.digest().copied().ok_or_else(|| RolloutError::NoDigest { image: self.image.to_string() })
+    }
+
+    /// `oci://host/repository@sha256:…`: by digest alone, because a tag beside it breaks the fetch delivery.
+    pub(super) fn storage_uri(&self) -> Result<String, RolloutError> {
+        Ok(format!("{}://{}", self.delivery.scheme(), self.image.at(self.digest()?)))
+    }
+
+    /// The annotations of a patch: what the tool records and what the user asked for.
+    pub(super) fn patch_annotations(&self) -> BTreeMap<String, String> {
+        let mut all = BTreeMap::from([(FORMAT_ANNOTATION.to_owned(), self.format.name.clone())]);
+        if let Some(tag) = self.image.tag() {
+            all.insert(IMAGE_ANNOTATION.to_owned(), format!("{}:{tag}", self.image.name()));
+        }
+        all.extend(self.annotations.clone());
+        all
+    }
+
+    /// The small strategic-merge or merge patch: annotations, URI and the runtime where the user named one.
+    pub(super) fn patch(&self) -> Result<Value, RolloutError> {
+        let mut model = Map::from_iter([("storageUri".to_owned(), json!(self.storage_uri()?))]);
+        model.extend(self.runtime.iter().map(|runtime| ("runtime".to_owned(), json!(runtime))));
+        Ok(json!({
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": {"annotations": self.patch_annotations(), "name": self.name.as_str()},
+            "spec": {"predictor": {"model": model}},
+        }))
+    }
+
+    /// The InferenceService without image and provenance: what stays when versions change.
+    pub(super) fn skeleton(&self) -> Result<Value, RolloutError> {
+        let mut metadata = Map::from_iter([
+            ("annotations".to_owned(), json!({DEPLOYMENT_MODE: self.generation.deployment_mode()})),
+            ("name".to_owned(), json!(self.name.as_str())),
+        ]);
+        metadata.extend(self.namespace.iter().map(|namespace| ("namespace".to_owned(), json!(namespace))));
+        let mut format = Map::from_iter([("name".to_owned(), json!(self.format.name))]);
+        format.extend(self.format.version.iter().map(|version| ("version".to_owned(), json!(version))));
+        let mut model = Map::from_iter([("modelFormat".to_owned(), Value::Object(format))]);
+        model.extend(self.runtime_of_new()?.map(|runtime| ("runtime".to_owned(), json!(runtime))));
+        Ok(json!({"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": {"predictor": {"model": model}}}))
+    }
+
+    /// The runtime of a new service: the one named, else the platform's for this layout.
+    ///
+    /// ONNX never goes without: OpenShift AI's runtimes do not select themselves for it, and upstream Triton would win over OpenVINO.
+    fn runtime_of_new(&self) -> Result<Option<&str>, RolloutError> {
+        let shipped = || self.layout.as_deref().and_then(|layout| serving_runtime(layout, self.generation));
+        let runtime = self.runtime.as_deref().or_else(shipped);
+        if runtime.is_none() && self.format.name == "onnx" {
+            return Err(RolloutError::RuntimeNeeded { format: self.format.name.clone(), generation: self.generation });
+        }
+        Ok(runtime)
+    }
+}

@@ -1,0 +1,263 @@
+//! Which files of a site's folder change for a rollout. Reads and decides; writes nothing.
+//!
+//! ```text
+//! sites/SITE/kustomization.yaml   the user's; one `patches` entry per model is added
+//!            base/NAME.yaml       the user's; a first version is written where nothing defines the service
+//!            models/NAME.yaml     the tool's: image digest and provenance; what the user adds stays
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::change::refuse_links;
+use super::definition::{self, Definition, is_service};
+use super::edit::{Editable, lookup, nested};
+use super::render::{KUSTOMIZATION, target};
+use super::service::{API_VERSION, IMAGE_ANNOTATION, KIND};
+use super::{FileChange, RolloutError, Service, SiteChange, SiteName, yaml};
+use crate::oci::Digest;
+
+const URI: [&str; 4] = ["spec", "predictor", "model", "storageUri"];
+const RUNTIME: [&str; 4] = ["spec", "predictor", "model", "runtime"];
+
+/// Predictors of the time before `model:`; a `model` beside one of them makes an InferenceService that KServe refuses.
+const OLD_PREDICTORS: [&str; 10] =
+    ["sklearn", "xgboost", "tensorflow", "pytorch", "triton", "onnx", "huggingface", "pmml", "lightgbm", "paddle"];
+
+const SITE_HEAD: &str = "\
+# The models of this site. Argo CD or `kubectl apply -k` builds this folder.
+#   base/    the InferenceServices. Yours: runtime, resources, replicas; modelcar writes a first version and never edits it.
+#   models/  one small patch per model, kept by modelcar: image digest and provenance. What you add to it stays.
+";
+const BASE_HEAD: &str = "\
+# Yours to edit; modelcar does not touch it again. The image comes from ../models.
+";
+const MODEL_HEAD: &str = "\
+# Kept by modelcar: storageUri and the io.modelcar annotations. Anything else that you add stays.
+";
+
+/// Decides what changes in `gitops_dir/sites/SITE` so that it runs this service.
+///
+/// All paths of the result are relative to `gitops_dir`.
+///
+/// # Errors
+/// When the service cannot run on its KServe, or the folder holds something that cannot be edited safely.
+pub fn plan(gitops_dir: &Path, site: &SiteName, service: &Service) -> Result<SiteChange, RolloutError> {
+    service.check()?;
+    let root = gitops_dir.canonicalize().map_err(RolloutError::io("open", gitops_dir))?;
+    let folder = Path::new("sites").join(site.as_str());
+    refuse_links(&root, &folder)?;
+    Site { root, folder, service }.plan()
+}
+
+struct Site<'a> {
+    root: PathBuf,
+    /// Relative to the root.
+    folder: PathBuf,
+    service: &'a Service,
+}
+
+/// The site's `kustomization.yaml`, there or not.
+struct Overlay {
+    path: PathBuf,
+    text: Option<String>,
+}
+
+/// The InferenceService below the patch.
+struct Base {
+    /// Its file, where this rollout brings it in.
+    file: Option<FileChange>,
+    /// The ServingRuntime that it names.
+    runtime: Option<String>,
+}
+
+/// The tool's own patch.
+struct Model {
+    file: FileChange,
+    /// How many documents the file has.
+    documents: usize,
+    old_digest: Option<Digest>,
+}
+
+impl Site<'_> {
+    fn plan(self) -> Result<SiteChange, RolloutError> {
+        let overlay = self.overlay()?;
+        let base = self.base(&overlay)?;
+        let model = self.model(&base)?;
+        let kustomization = self.kustomization(overlay, &base, &model)?;
+        let mut needed = vec![model.file.path.clone(), kustomization.path.clone()];
+        needed.extend(Some(self.file("base")).filter(|base_path| base.file.is_some() || self.root.join(base_path).exists()));
+        // The kustomization is last: until it names the others, they change nothing for the site.
+        let files = [Some(model.file), base.file, Some(kustomization)];
+        let files = files.into_iter().flatten().filter(|file| file.before.as_ref() != Some(&file.after)).collect();
+        Ok(SiteChange { files, old_digest: model.old_digest, root: self.root, needed })
+    }
+
+    /// `sites/SITE/FOLDER/NAME.yaml`.
+    fn file(&self, folder: &str) -> PathBuf {
+        self.folder.join(folder).join(format!("{}.yaml", self.service.name))
+    }
+
+    fn read(&self, path: &Path) -> Result<Option<String>, RolloutError> {
+        refuse_links(&self.root, path)?;
+        yaml::read(&self.root.join(path))
+    }
+
+    fn overlay(&self) -> Result<Overlay, RolloutError> {
+        let file = definition::kustomization_file(&self.root.join(&self.folder))?;
+        let path = self.folder.join(file.as_deref().and_then(Path::file_name).unwrap_or("kustomization.yaml".as_ref()));
+        let text = self.read(&path)?;
+        Ok(Overlay { path, text })
+    }
+
+    fn base(&self, overlay: &Overlay) -> Result<Base, RolloutError> {
+        match self.definition(overlay)? {
+            Definition::Found { path, document } => {
+                check_predictor(&path, &document)?;
+                Ok(Base { file: None, runtime: lookup(&document, &RUNTIME).map(str::to_owned) })
+            }
+            Definition::Unknown => Ok(Base { file: None, runtime: None }),
+            Definition::Absent => self.own_base(),
+        }
+    }
+
+    fn definition(&self, overlay: &Overlay) -> Result<Definition, RolloutError> {
+        let Some(text) = &overlay.text else { return Ok(Definition::Absent) };
+        let documents = yaml::parse(&overlay.path, text)?;
+        let kustomization = check_kustomization(&overlay.path, &documents)?;
+        Ok(definition::find(&boundary(&self.root), &self.root.join(&self.folder), kustomization, self.service.name.as_str()))
+    }
+
+    /// `base/NAME.yaml`: as it lies there, else a first version.
+    fn own_base(&self) -> Result<Base, RolloutError> {
+        let path = self.file("base");
+        let before = self.read(&path)?;
+        let after = match &before {
+            Some(text) => text.clone(),
+            None => format!("{BASE_HEAD}{}", yaml::to_string(&self.service.skeleton()?)?),
+        };
+        let documents = yaml::parse(&path, &after)?;
+        let document = &documents[self.own_document(&path, &documents)?];
+        let runtime = lookup(document, &RUNTIME).map(str::to_owned);
+        Ok(Base { file: Some(FileChange { path, before, after }), runtime })
+    }
+
+    fn model(&self, base: &Base) -> Result<Model, RolloutError> {
+        let path = self.file("models");
+        let Some(before) = self.read(&path)? else {
+            return self.new_model(path, base);
+        };
+        let file = Editable::new(&path, before.clone())?;
+        let at = self.own_document(&path, file.documents())?;
+        let (documents, document) = (file.documents().len(), file.documents()[at].clone());
+        let after = file.set(at, &self.values(base, &document)?)?.into_text();
+        Ok(Model { file: FileChange { path, before: Some(before), after }, documents, old_digest: digest_of(&document) })
+    }
+
+    fn new_model(&self, path: PathBuf, base: &Base) -> Result<Model, RolloutError> {
+        let mut patch = json!({"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": self.service.name.as_str()}});
+        for (keys, value) in self.values(base, &Value::Null)? {
+            yaml::merge(&mut patch, &nested(&keys, &value));
+        }
+        let after = format!("{MODEL_HEAD}{}", yaml::to_string(&patch)?);
+        Ok(Model { file: FileChange { path, before: None, after }, documents: 1, old_digest: None })
+    }
+
+    /// What the tool's patch has to say, given what it says now.
+    fn values(&self, base: &Base, now: &Value) -> Result<Vec<(Vec<String>, String)>, RolloutError> {
+        let keys = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
+        let uri = self.service.storage_uri()?;
+        // KServe copies annotations to the pods: another tag on the same digest must not restart a model.
+        let same = lookup(now, &URI) == Some(&uri);
+        let annotations = self.service.patch_annotations().into_iter().filter(|(key, _)| !same || key != IMAGE_ANNOTATION);
+        let mut values: Vec<_> = annotations.map(|(key, value)| (keys(&["metadata", "annotations", &key]), value)).collect();
+        values.push((keys(&URI), uri));
+        let overridden = |name: &&String| base.runtime.as_ref() != Some(*name) || lookup(now, &RUNTIME).is_some();
+        values.extend(self.service.runtime.iter().filter(overridden).map(|name| (keys(&RUNTIME), name.clone())));
+        Ok(values)
+    }
+
+    /// Which document of a file is this InferenceService.
+    fn own_document(&self, path: &Path, documents: &[Value]) -> Result<usize, RolloutError> {
+        let name = self.service.name.as_str();
+        let mut own = (0..documents.len()).filter(|at| is_service(&documents[*at], name));
+        let (Some(at), None) = (own.next(), own.next()) else {
+            return Err(RolloutError::shape(path, format!("it should hold the InferenceService `{name}` once")));
+        };
+        check_predictor(path, &documents[at])?;
+        Ok(at)
+    }
+
+    fn kustomization(&self, overlay: Overlay, base: &Base, model: &Model) -> Result<FileChange, RolloutError> {
+        let Overlay { path, text: before } = overlay;
+        let (resource, patch) = (format!("base/{}.yaml", self.service.name), format!("models/{}.yaml", self.service.name));
+        let Some(text) = &before else {
+            let target = yaml::indented(&target(self.service.name.as_str()), 4);
+            let after = format!("{SITE_HEAD}{KUSTOMIZATION}resources:\n  - {resource}\npatches:\n  - path: {patch}\n{target}");
+            return Ok(FileChange { path, before, after });
+        };
+        let mut file = Editable::new(&path, text.clone())?;
+        if base.file.is_some() {
+            file = file.append("resources", &json!(resource))?;
+        }
+        if !names_patch(&file.documents()[0], &patch) {
+            file = file.append("patches", &self.patch_entry(&patch, model))?;
+        }
+        let after = file.into_text();
+        Ok(FileChange { path, before, after })
+    }
+
+    /// Kustomize takes no target for a file of several patches.
+    fn patch_entry(&self, patch: &str, model: &Model) -> Value {
+        match model.documents {
+            1 => json!({"path": patch, "target": {"group": "serving.kserve.io", "kind": KIND, "name": self.service.name.as_str()}}),
+            _ => json!({"path": patch}),
+        }
+    }
+}
+
+/// Up to where local resources are followed: the repository that holds the folder, else the folder.
+fn boundary(root: &Path) -> PathBuf {
+    root.ancestors().find(|folder| folder.join(".git").exists()).unwrap_or(root).to_owned()
+}
+
+fn check_kustomization<'d>(path: &Path, documents: &'d [Value]) -> Result<&'d Value, RolloutError> {
+    let [kustomization] = documents else {
+        return Err(RolloutError::shape(path, "a kustomization is exactly one document"));
+    };
+    let kind = kustomization.get("kind").map_or(Some("Kustomization"), Value::as_str);
+    match kustomization.is_object() && matches!(kind, Some("Kustomization" | "Component")) {
+        true => Ok(kustomization),
+        false => Err(RolloutError::shape(path, "it is not a Kustomization")),
+    }
+}
+
+/// Refuses predictors on which KServe would refuse `model.storageUri`.
+fn check_predictor(path: &Path, document: &Value) -> Result<(), RolloutError> {
+    let predictor = &document["spec"]["predictor"];
+    let old = OLD_PREDICTORS.into_iter().find(|framework| predictor.get(framework).is_some());
+    if let Some(framework) = old {
+        return Err(RolloutError::shape(path, format!("`spec.predictor.{framework}` is the old form of `spec.predictor.model`")));
+    }
+    match predictor.get("storageUris") {
+        Some(_) => Err(RolloutError::shape(path, "`spec.predictor.storageUris` excludes `storageUri`")),
+        None => Ok(()),
+    }
+}
+
+/// Whether a kustomization applies a patch file already, in the new or the old list.
+fn names_patch(kustomization: &Value, patch: &str) -> bool {
+    let is_ours = |path: Option<&str>| path.is_some_and(|path| path.trim_start_matches("./") == patch);
+    let list = |key: &str| kustomization[key].as_array().cloned().unwrap_or_default();
+    list("patches").iter().any(|entry| is_ours(entry["path"].as_str()))
+        || list("patchesStrategicMerge").iter().any(|entry| is_ours(entry.as_str()))
+}
+
+/// The digest behind the `@` of the URI that a patch carries now.
+fn digest_of(document: &Value) -> Option<Digest> {
+    lookup(document, &URI)?.rsplit_once('@')?.1.parse().ok()
+}
+
+#[cfg(test)]
+mod tests;
