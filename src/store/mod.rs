@@ -16,6 +16,8 @@ mod error;
 mod files;
 pub mod layout;
 pub mod registry;
+#[cfg(test)]
+mod testing;
 mod verified;
 
 pub use error::{ContentError, StoreError};

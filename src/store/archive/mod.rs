@@ -71,13 +71,12 @@ impl ArchiveStore {
 impl State {
     /// The draft, begun with what is in the archive where there was none.
     fn draft(&mut self, file: &Path) -> Result<&mut DraftTar, StoreError> {
-        let draft = match self.draft.take() {
-            Some(draft) => draft,
-            None => {
-                let (draft, tar) = DraftTar::begin(file, &self.tar).map_err(StoreError::io("write", file))?;
-                self.tar = tar;
-                draft
-            }
+        let draft = if let Some(draft) = self.draft.take() {
+            draft
+        } else {
+            let (draft, tar) = DraftTar::begin(file, &self.tar).map_err(StoreError::io("write", file))?;
+            self.tar = tar;
+            draft
         };
         Ok(self.draft.insert(draft))
     }
@@ -177,4 +176,4 @@ fn label(file: &Path) -> String {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

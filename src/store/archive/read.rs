@@ -120,10 +120,8 @@ fn open_file(path: &Path) -> Result<File, StoreError> {
 }
 
 fn not_a_layout(path: &Path, manifest_json: bool, reason: &'static str) -> LayoutError {
-    match manifest_json {
-        true => LayoutError::DockerArchive { path: path.to_owned() },
-        false => LayoutError::NotALayout { path: path.to_owned(), reason },
-    }
+    let path = path.to_owned();
+    if manifest_json { LayoutError::DockerArchive { path } } else { LayoutError::NotALayout { path, reason } }
 }
 
 fn refuse_compressed(file: &File, path: &Path) -> Result<(), StoreError> {

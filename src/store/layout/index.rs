@@ -186,4 +186,4 @@ fn is_attached(name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

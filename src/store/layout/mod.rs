@@ -220,4 +220,4 @@ fn open_regular(path: &Path) -> Result<Option<(File, u64)>, StoreError> {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;
