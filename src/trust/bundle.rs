@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
+use super::reason::shown;
 use super::{PrivateKey, PublicKey, Reason, Verdict, dsse};
 use crate::oci::{Digest, canonical, media_type};
 
@@ -46,7 +47,7 @@ fn try_judge<'k>(bytes: &[u8], digest: Digest, keys: &'k [PublicKey]) -> Result<
     let payload = decode(&envelope.payload)?;
     let statement = Statement::read(&payload)?;
     if statement.predicate_type != dsse::COSIGN_SIGN {
-        return Err(Reason::Attestation { predicate_type: short(&statement.predicate_type) });
+        return Err(Reason::Attestation { predicate_type: shown(&statement.predicate_type) });
     }
     if bundle.verification_material.is_certificate() {
         return Err(Reason::Keyless);
@@ -85,11 +86,11 @@ impl Bundle {
     /// The envelope, if this is a bundle of the right version with a statement inside.
     fn envelope(&self) -> Result<&Envelope, Reason> {
         if self.media_type != media_type::BUNDLE {
-            return Err(malformed(format!("`{}` is not a bundle of version 0.3", short(&self.media_type))));
+            return Err(malformed(format!("`{}` is not a bundle of version 0.3", shown(&self.media_type))));
         }
         let envelope = self.dsse_envelope.as_ref().ok_or(Reason::MessageSignature)?;
         if envelope.payload_type != dsse::PAYLOAD_TYPE {
-            return Err(malformed(format!("its payload is `{}`, not an in-toto statement", short(&envelope.payload_type))));
+            return Err(malformed(format!("its payload is `{}`, not an in-toto statement", shown(&envelope.payload_type))));
         }
         Ok(envelope)
     }
@@ -133,7 +134,7 @@ impl Material {
     fn no_key_matches(&self, keys: &[PublicKey]) -> Reason {
         match &self.public_key {
             Some(Hint { hint }) if keys.iter().any(|key| key.hint() == *hint) => Reason::Changed,
-            Some(Hint { hint }) if !hint.is_empty() => Reason::OtherKey { hint: short(hint) },
+            Some(Hint { hint }) if !hint.is_empty() => Reason::OtherKey { hint: shown(hint) },
             _ => Reason::NoKeyMatches,
         }
     }
@@ -156,13 +157,8 @@ fn decode(text: &str) -> Result<Vec<u8>, Reason> {
     STANDARD.decode(text).map_err(|_| malformed("its base64 is damaged"))
 }
 
-fn malformed(what: impl Into<String>) -> Reason {
-    Reason::Malformed { what: what.into() }
-}
-
-/// Text of a stranger, cut to what a message can bear.
-fn short(text: &str) -> String {
-    text.chars().filter(|character| !character.is_control()).take(120).collect()
+fn malformed(what: impl AsRef<str>) -> Reason {
+    Reason::Malformed { what: shown(what.as_ref()) }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Classic signatures in a store: adding to the `.sig` image, and checking what is in it.
 
 use super::payload::{MAX_PAYLOAD, Payload};
+use super::reason::shown;
 use super::signature_image::{self, Layer, SignatureImage};
 use super::{Finding, PrivateKey, PublicKey, Reason, TrustError, Verdict, fetch, identity};
 use crate::oci::{Digest, Reference};
@@ -39,7 +40,7 @@ pub(super) fn read(store: &dyn Store, digest: Digest) -> Result<SignatureImage, 
         Err(error) if error.is_not_found() => return Ok(SignatureImage::empty()),
         Err(error) => return Err(error.into()),
     };
-    SignatureImage::parse(&raw).map_err(|what| TrustError::SignatureTag { tag: tag.to_string(), what })
+    SignatureImage::parse(&raw).map_err(|what| TrustError::SignatureTag { tag: tag.to_string(), what: shown(&what) })
 }
 
 /// Writes the image with these signatures behind those it has.
@@ -79,7 +80,7 @@ pub(super) fn examine(
     };
     let image = match SignatureImage::parse(&raw) {
         Ok(image) => image,
-        Err(what) => return Ok(vec![Finding { at: raw.digest(), verdict: Verdict::Refused(Reason::Malformed { what }) }]),
+        Err(what) => return Ok(vec![Finding { at: raw.digest(), verdict: Verdict::Refused(Reason::Malformed { what: shown(&what) }) }]),
     };
     let judged = image.layers.iter().map(|layer| {
         let verdict = judge_layer(store, layer, digest, keys, asked)?;
@@ -96,7 +97,7 @@ fn judge_layer(
     asked: Option<&Reference>,
 ) -> Result<Verdict, TrustError> {
     if !layer.is_classic() {
-        return Ok(Verdict::Other(Reason::NotClassic { media_type: layer.payload().media_type }));
+        return Ok(Verdict::Other(Reason::NotClassic { media_type: shown(&layer.payload().media_type) }));
     }
     let payload = match fetch::blob(store, &layer.payload(), MAX_PAYLOAD)? {
         Ok(payload) => payload,
@@ -118,7 +119,7 @@ fn signer<'k>(layer: &Layer, payload: &[u8], keys: &'k [PublicKey]) -> Option<&'
 
 /// Whether a payload, signed by a key that is trusted, speaks of this manifest under this name.
 fn judge_payload(payload: &[u8], digest: Digest, asked: Option<&Reference>) -> Result<String, Reason> {
-    let payload = Payload::parse(payload).map_err(|error| Reason::Malformed { what: error.to_string() })?;
+    let payload = Payload::parse(payload).map_err(|error| Reason::Malformed { what: shown(&error.to_string()) })?;
     if payload.digest() != digest {
         return Err(Reason::WrongDigest { named: payload.digest().to_string() });
     }

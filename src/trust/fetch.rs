@@ -2,7 +2,7 @@
 
 use super::{Reason, TrustError};
 use crate::exit_code;
-use crate::oci::{Descriptor, RawManifest, ManifestRef};
+use crate::oci::{Descriptor, ManifestRef, RawManifest};
 use crate::store::{self, Store, StoreError};
 
 /// Reads a blob of at most `limit` bytes.

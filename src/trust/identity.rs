@@ -4,6 +4,7 @@
 //! name exactly that `host/repo:tag`; pulled by digest, the repository must be the same. A payload without a tag, as cosign
 //! writes it, is accepted for neither.
 
+use super::reason::shown;
 use super::{Reason, TrustError};
 use crate::oci::Reference;
 
@@ -31,7 +32,7 @@ fn parse(text: &str) -> Result<Reference, TrustError> {
 
 /// Whether a payload for `signed` is good for a pull of `asked`.
 pub(super) fn check(asked: &Reference, signed: &str) -> Result<(), Reason> {
-    let refused = || Reason::Identity { signed: signed.to_owned(), asked: asked.to_string() };
+    let refused = || Reason::Identity { signed: shown(signed), asked: asked.to_string() };
     let signed: Reference = signed.parse().map_err(|_| refused())?;
     if canonical_name(&signed) != canonical_name(asked) {
         return Err(refused());

@@ -162,7 +162,7 @@ impl KeyError {
             Self::Exists { .. } => "choose another prefix, or move the old key away first".to_owned(),
             Self::PasswordsDiffer => "run the command again".to_owned(),
             Self::Read { source, path } if source.kind() == io::ErrorKind::NotFound => {
-                format!("`modelcar keygen` makes a key pair; is {} the right place?", path.display())
+                format!("is {} the right path? `modelcar keygen` makes a key pair", path.display())
             }
             _ => return None,
         })

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Mutex;
 
-use crate::oci::{Descriptor, Digest, Manifest, ManifestRef, RawManifest};
+use crate::oci::{Descriptor, Digest, ImageIndex, ImageManifest, Manifest, ManifestRef, Platform, RawManifest, media_type};
 use crate::store::{BlobSource, Store, StoreError, VerifiedReader};
 
 #[derive(Default)]
@@ -90,4 +90,75 @@ impl Store for MemoryStore {
     fn name(&self) -> String {
         "memory".to_owned()
     }
+}
+
+/// A memory store of which a test replaces single calls.
+pub(super) struct Meddled<'a> {
+    inner: &'a MemoryStore,
+    pub(super) put_manifest: Box<PutManifest<'a>>,
+    pub(super) get_manifest: Box<GetManifest<'a>>,
+    pub(super) referrers: Box<Referrers<'a>>,
+}
+
+type PutManifest<'a> = dyn Fn(&RawManifest, &ManifestRef) -> Result<(), StoreError> + Send + Sync + 'a;
+type GetManifest<'a> = dyn Fn(&ManifestRef) -> Result<RawManifest, StoreError> + Send + Sync + 'a;
+type Referrers<'a> = dyn Fn(&Digest) -> Result<Vec<Descriptor>, StoreError> + Send + Sync + 'a;
+
+impl<'a> Meddled<'a> {
+    /// Nothing replaced yet.
+    pub(super) fn new(inner: &'a MemoryStore) -> Self {
+        Self {
+            inner,
+            put_manifest: Box::new(|manifest, at| inner.put_manifest(manifest, at)),
+            get_manifest: Box::new(|at| inner.get_manifest(at)),
+            referrers: Box::new(|subject| inner.referrers(subject)),
+        }
+    }
+}
+
+impl Store for Meddled<'_> {
+    fn has_blob(&self, blob: &Descriptor) -> Result<bool, StoreError> {
+        self.inner.has_blob(blob)
+    }
+    fn put_blob(&self, blob: &Descriptor, source: &dyn BlobSource) -> Result<(), StoreError> {
+        self.inner.put_blob(blob, source)
+    }
+    fn get_blob(&self, blob: &Descriptor) -> Result<Box<dyn Read + Send>, StoreError> {
+        self.inner.get_blob(blob)
+    }
+    fn put_manifest(&self, manifest: &RawManifest, at: &ManifestRef) -> Result<(), StoreError> {
+        (self.put_manifest)(manifest, at)
+    }
+    fn get_manifest(&self, at: &ManifestRef) -> Result<RawManifest, StoreError> {
+        (self.get_manifest)(at)
+    }
+    fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, StoreError> {
+        (self.referrers)(subject)
+    }
+    fn tags(&self) -> Result<Vec<String>, StoreError> {
+        self.inner.tags()
+    }
+    fn name(&self) -> String {
+        self.inner.name()
+    }
+}
+
+/// An index of two platforms, in a store.
+pub(super) fn index(store: &MemoryStore) -> RawManifest {
+    let children = ["amd64", "arm64"].map(|architecture| image(store, architecture).descriptor().on(Platform::linux(architecture)));
+    put(store, RawManifest::index(&ImageIndex::new(children.to_vec())).unwrap())
+}
+
+/// An image for one platform, in a store.
+pub(super) fn image(store: &MemoryStore, name: &str) -> RawManifest {
+    let layer = format!("the model for {name}").into_bytes();
+    let (config, layer_of) = (Descriptor::of(media_type::CONFIG, b"{}"), Descriptor::of(media_type::LAYER_TAR, &layer));
+    store.put_blob(&config, &b"{}".to_vec()).unwrap();
+    store.put_blob(&layer_of, &layer).unwrap();
+    put(store, RawManifest::image(&ImageManifest::new(config, vec![layer_of])).unwrap())
+}
+
+fn put(store: &MemoryStore, raw: RawManifest) -> RawManifest {
+    store.put_manifest(&raw, &ManifestRef::Digest(raw.digest())).unwrap();
+    raw
 }

@@ -112,7 +112,9 @@ mod tests {
     fn one_newline_at_the_end_of_a_file_does_not_count() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("cosign.password");
-        for (content, password) in [("pw", "pw"), ("pw\n", "pw"), ("pw\r\n", "pw"), ("pw\n\n", "pw\n"), (" p w ", " p w "), ("\n", ""), ("", "")] {
+        for (content, password) in
+            [("pw", "pw"), ("pw\n", "pw"), ("pw\r\n", "pw"), ("pw\n\n", "pw\n"), (" p w ", " p w "), ("\n", ""), ("", "")]
+        {
             std::fs::write(&path, content).unwrap();
             assert_eq!(*PasswordSource::File(path.clone()).read().unwrap(), password, "{content:?}");
         }

@@ -106,3 +106,8 @@ impl Reason {
         matches!(self, Self::Keyless | Self::MessageSignature | Self::Attestation { .. } | Self::NotClassic { .. })
     }
 }
+
+/// Text of a stranger, cut to what a message and a terminal can bear.
+pub(super) fn shown(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control()).take(200).collect()
+}

@@ -10,6 +10,7 @@
 use std::time::{Duration, Instant};
 
 use super::classic::{self, Wanted};
+use super::reason::shown;
 use super::referrer::{self, Signed};
 use super::subject::{Subject, subjects};
 use super::{Format, PrivateKey, TrustError, identity, signature_image};
@@ -214,7 +215,7 @@ impl SignReport {
 }
 
 fn warn_of(report: &mut SignReport, digest: Digest, media_type: &str) {
-    let warning = SignWarning::ForeignLayer { tag: signature_image::tag(digest), media_type: media_type.to_owned() };
+    let warning = SignWarning::ForeignLayer { tag: signature_image::tag(digest), media_type: shown(media_type) };
     tracing::warn!("{warning}");
     report.warnings.push(warning);
 }

@@ -83,9 +83,7 @@ impl Layer {
     }
 
     fn holds(&self, payload: &[u8], key: &PublicKey) -> bool {
-        self.digest == Digest::of(payload)
-            && self.is_classic()
-            && self.signature().is_some_and(|signature| key.verify(payload, &signature))
+        self.digest == Digest::of(payload) && self.is_classic() && self.signature().is_some_and(|signature| key.verify(payload, &signature))
     }
 }
 

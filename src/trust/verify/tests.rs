@@ -1,1 +1,306 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
 
+use super::*;
+use crate::oci::{Descriptor, ManifestRef, media_type};
+use crate::trust::memory::{self, Content, Meddled, MemoryStore};
+use crate::trust::{PrivateKey, SignRequest, sign, signature_image};
+
+const NAME: &str = "q.io/org/iris:v1";
+const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
+
+struct Signed {
+    store: MemoryStore,
+    manifest: RawManifest,
+    key: PrivateKey,
+    report: SignReport,
+}
+
+fn signed(make: fn(&MemoryStore) -> RawManifest) -> Signed {
+    let (store, key) = (MemoryStore::default(), PrivateKey::generate().unwrap());
+    let manifest = make(&store);
+    let identities = [NAME.to_owned()];
+    let report = sign(&SignRequest { store: &store, manifest: manifest.clone(), identities: &identities, key: &key }).unwrap();
+    Signed { store, manifest, key, report }
+}
+
+fn signed_image() -> Signed {
+    signed(|store| memory::image(store, "amd64"))
+}
+
+impl Signed {
+    fn refusals_for(&self, name: Option<&str>, keys: &[PublicKey]) -> Vec<Refusal> {
+        let request = VerifyRequest { store: &self.store, manifest: self.manifest.clone(), keys, identity: name, just_signed: None };
+        verify(&request).unwrap().refusals()
+    }
+
+    fn refusals(&self) -> Vec<Refusal> {
+        self.refusals_for(Some(NAME), &[self.key.public()])
+    }
+
+    fn assert_refused(&self, what: &str, format: Format, expected: &str) {
+        let refusals = self.refusals();
+        let refusal = refusals.iter().find(|refusal| refusal.format == Some(format));
+        let refusal = refusal.unwrap_or_else(|| panic!("{what}: passed; {refusals:?}"));
+        assert!(refusal.reason.to_string().contains(expected), "{what}: {refusal}");
+    }
+
+    /// Changes the signature image and moves the tag to it.
+    fn change_signatures(&self, change: impl FnOnce(&mut Value, &mut Content)) {
+        let tag = signature_image::tag(self.manifest.digest());
+        let raw = self.store.get_manifest(&tag).unwrap();
+        let mut document = serde_json::from_slice(&raw.bytes).unwrap();
+        self.store.tamper(|content| {
+            change(&mut document, content);
+            let raw = RawManifest { media_type: raw.media_type, bytes: serde_json::to_vec(&document).unwrap() };
+            content.tags.insert(tag.to_string(), raw.digest());
+            content.manifests.insert(raw.digest(), raw);
+        });
+    }
+
+    /// Replaces the payload by another one, with everything that points to it.
+    fn change_payload(&self, change: impl FnOnce(&str) -> String, resign: Option<&PrivateKey>) {
+        self.change_signatures(|document, content| {
+            let layer = &mut document["layers"][0];
+            let old = &content.blobs[&layer["digest"].as_str().unwrap().parse().unwrap()];
+            let new = change(std::str::from_utf8(old).unwrap()).into_bytes();
+            layer["digest"] = Digest::of(&new).to_string().into();
+            layer["size"] = new.len().into();
+            if let Some(key) = resign {
+                layer["annotations"][SIGNATURE] = STANDARD.encode(key.sign(&new)).into();
+            }
+            content.blobs.insert(Digest::of(&new), new);
+        });
+    }
+
+    /// Replaces the bundle by another one, with everything that points to it.
+    fn change_bundle(&self, change: impl FnOnce(&mut Value)) {
+        self.store.tamper(|content| {
+            let (digest, raw) = content.manifests.iter().find(|(_, raw)| is_bundle(raw)).unwrap();
+            let (digest, mut manifest) = (*digest, serde_json::from_slice::<Value>(&raw.bytes).unwrap());
+            let blob = manifest["layers"][0]["digest"].as_str().unwrap().parse().unwrap();
+            let mut bundle = serde_json::from_slice(&content.blobs[&blob]).unwrap();
+            change(&mut bundle);
+            let bytes = serde_json::to_vec(&bundle).unwrap();
+            manifest["layers"][0] = serde_json::to_value(Descriptor::of(media_type::BUNDLE, &bytes)).unwrap();
+            content.blobs.insert(Digest::of(&bytes), bytes);
+            let raw = RawManifest { media_type: media_type::MANIFEST.to_owned(), bytes: serde_json::to_vec(&manifest).unwrap() };
+            content.manifests.remove(&digest);
+            content.manifests.insert(raw.digest(), raw);
+        });
+    }
+}
+
+fn is_bundle(raw: &RawManifest) -> bool {
+    String::from_utf8_lossy(&raw.bytes).contains("\"subject\"")
+}
+
+#[test]
+fn passes_by_tag_by_digest_and_without_a_name() {
+    let signed = signed(memory::index);
+    let by_digest = format!("q.io/org/iris@{}", signed.manifest.digest());
+    for name in [Some(NAME), Some(by_digest.as_str()), None] {
+        assert_eq!(signed.refusals_for(name, &[signed.key.public()]), [], "{name:?}");
+    }
+}
+
+#[test]
+fn one_of_several_keys_is_enough() {
+    let signed = signed_image();
+    let other = PrivateKey::generate().unwrap().public();
+    assert_eq!(signed.refusals_for(Some(NAME), &[other, signed.key.public()]), []);
+}
+
+#[test]
+fn refuses_another_tag_another_repository_and_another_key() {
+    let signed = signed_image();
+    let key = [signed.key.public()];
+    for name in ["q.io/org/iris:prod", "q.io/org/other:v1"] {
+        let refusals = signed.refusals_for(Some(name), &key);
+        // A bundle names no image, so only the classic signature can tell.
+        assert_eq!(refusals.len(), 1, "{name}");
+        assert_eq!(refusals[0].reason, Reason::Identity { signed: NAME.to_owned(), asked: name.to_owned() });
+    }
+    let refusals = signed.refusals_for(Some(NAME), &[PrivateKey::generate().unwrap().public()]);
+    let reasons: Vec<_> = refusals.iter().map(|refusal| refusal.reason.clone()).collect();
+    assert_eq!(reasons, [Reason::NoKeyMatches, Reason::OtherKey { hint: signed.key.public().hint() }]);
+}
+
+#[test]
+fn an_unsigned_image_is_refused_in_both_worlds_and_on_every_platform() {
+    let mut unsigned = signed_image();
+    unsigned.store = MemoryStore::default();
+    unsigned.manifest = memory::index(&unsigned.store);
+    let refusals = unsigned.refusals();
+    assert_eq!(refusals.len(), 6);
+    assert!(refusals.iter().all(|refusal| refusal.reason == Reason::NoSignature));
+    let text = refusals[2].to_string();
+    assert!(text.ends_with("(linux/amd64), classic signature: no signature exists"), "{text}");
+}
+
+#[test]
+fn half_signed_is_refused_and_names_the_missing_half() {
+    let classic_only = signed_image();
+    classic_only.store.tamper(|content| content.manifests.retain(|_, raw| !is_bundle(raw)));
+    classic_only.assert_refused("no bundle", Format::Bundle, "no signature exists");
+    assert_eq!(classic_only.refusals().len(), 1);
+    let bundle_only = signed_image();
+    bundle_only.store.tamper(|content| content.tags.clear());
+    bundle_only.assert_refused("no classic signature", Format::Classic, "no signature exists");
+    assert_eq!(bundle_only.refusals().len(), 1);
+}
+
+#[test]
+fn an_unsigned_or_missing_platform_refuses_the_whole_index() {
+    let signed = signed(memory::index);
+    let child = subjects(&signed.manifest).unwrap()[2].clone();
+    let tag = signature_image::tag(child.digest()).to_string();
+    signed.store.tamper(|content| content.tags.retain(|name, _| *name != tag));
+    let refusals = signed.refusals();
+    assert_eq!((refusals.len(), &refusals[0].platform), (1, &child.platform));
+    signed.store.tamper(|content| drop(content.manifests.remove(&child.digest())));
+    assert_eq!(signed.refusals()[0].reason, Reason::NoManifest);
+}
+
+#[test]
+fn a_changed_manifest_has_no_signature() {
+    let mut signed = signed_image();
+    signed.manifest.bytes.push(b'\n');
+    let raw = signed.manifest.clone();
+    signed.store.put_manifest(&raw, &ManifestRef::Digest(raw.digest())).unwrap();
+    let refusals = signed.refusals();
+    assert_eq!(refusals.len(), 2);
+    assert!(refusals.iter().all(|refusal| refusal.reason == Reason::NoSignature));
+}
+
+#[test]
+fn signatures_moved_from_another_image_are_refused() {
+    let mut signed = signed_image();
+    let stolen = signed.store.get_manifest(&signature_image::tag(signed.manifest.digest())).unwrap();
+    let named = signed.manifest.digest().to_string();
+    let bundle = signed.store.referrers(&signed.manifest.digest()).unwrap().remove(0);
+    signed.manifest = memory::image(&signed.store, "evil");
+    signed.store.put_manifest(&stolen, &signature_image::tag(signed.manifest.digest())).unwrap();
+    let raw = signed.store.get_manifest(&ManifestRef::Digest(bundle.digest)).unwrap();
+    let mut manifest: Value = serde_json::from_slice(&raw.bytes).unwrap();
+    manifest["subject"] = serde_json::to_value(signed.manifest.descriptor()).unwrap();
+    let raw = RawManifest { bytes: serde_json::to_vec(&manifest).unwrap(), ..raw };
+    signed.store.put_manifest(&raw, &ManifestRef::Digest(raw.digest())).unwrap();
+    signed.assert_refused("classic", Format::Classic, &format!("the signature is for {named}"));
+    signed.assert_refused("bundle", Format::Bundle, &format!("the signature is for {named}"));
+}
+
+#[test]
+fn a_flipped_byte_in_a_blob_is_refused() {
+    for (format, kind) in [(Format::Classic, "simple"), (Format::Bundle, "mediaType")] {
+        let signed = signed_image();
+        signed.store.tamper(|content| {
+            let ours = |bytes: &&mut Vec<u8>| {
+                let text = String::from_utf8_lossy(bytes);
+                if kind == "simple" { text.contains("docker-reference") } else { text.contains("dsseEnvelope") }
+            };
+            let bytes = content.blobs.values_mut().find(ours).unwrap();
+            bytes[20] ^= 1;
+        });
+        signed.assert_refused(kind, format, "changed or lost");
+    }
+}
+
+#[test]
+fn a_changed_classic_signature_is_refused_with_its_reason() {
+    let table: [(&str, &dyn Fn(&Signed), &str); 7] = [
+        ("payload", &|signed| signed.change_payload(|text| text.replace(":v1", ":v2"), None), "does not match"),
+        ("strict", &|signed| signed.change_payload(|text| text.replace("null", "1"), Some(&signed.key)), "damaged"),
+        ("no digest", &|signed| signed.change_payload(|text| text.replace("sha256:", "sha512:"), Some(&signed.key)), "damaged"),
+        (
+            "repository only",
+            &|signed| signed.change_payload(|text| text.replace(":v1", ""), Some(&signed.key)),
+            "has no tag, so OpenShift's default policy (MatchRepoDigestOrExact) refuses it",
+        ),
+        ("signature", &|signed| signed.change_signatures(flip_signature), "does not match"),
+        (
+            "base64",
+            &|signed| signed.change_signatures(|document, _| document["layers"][0]["annotations"][SIGNATURE] = "***".into()),
+            "does not match",
+        ),
+        ("size", &|signed| signed.change_signatures(|document, _| document["layers"][0]["size"] = (64 * 1024 + 1).into()), "too large"),
+    ];
+    for (what, change, expected) in table {
+        let signed = signed_image();
+        change(&signed);
+        signed.assert_refused(what, Format::Classic, expected);
+        assert_eq!(signed.refusals().len(), 1, "{what}: the bundle is still good");
+    }
+}
+
+fn flip_signature(document: &mut Value, _: &mut Content) {
+    let annotation = &mut document["layers"][0]["annotations"][SIGNATURE];
+    let mut signature = STANDARD.decode(annotation.as_str().unwrap()).unwrap();
+    signature[12] ^= 1;
+    *annotation = STANDARD.encode(signature).into();
+}
+
+#[test]
+fn a_changed_bundle_is_refused_with_its_reason() {
+    let table: [(&str, &dyn Fn(&mut Value), &str); 3] = [
+        ("payload", &|bundle| bundle["dsseEnvelope"]["payload"] = STANDARD.encode(b"{}").into(), "damaged"),
+        ("signature", &|bundle| bundle["dsseEnvelope"]["signatures"][0]["sig"] = "AAAA".into(), "changed after signing"),
+        ("media type", &|bundle| bundle["mediaType"] = "x/y".into(), "x/y"),
+    ];
+    for (what, change, expected) in table {
+        let signed = signed_image();
+        signed.change_bundle(change);
+        signed.assert_refused(what, Format::Bundle, expected);
+    }
+}
+
+#[test]
+fn what_strangers_add_cannot_take_away_a_good_signature() {
+    let signed = signed_image();
+    signed.change_signatures(|document, _| {
+        let ours = document["layers"][0].clone();
+        let mut broken = ours.clone();
+        broken["annotations"][SIGNATURE] = "AAAA".into();
+        let mut lost = ours.clone();
+        lost["digest"] = Digest::of(b"lost").to_string().into();
+        let squatter = json!({"mediaType": media_type::BUNDLE, "digest": Digest::of(b"x"), "size": 1});
+        document["layers"] = json!([squatter, lost, broken, ours]);
+    });
+    assert_eq!(signed.refusals(), []);
+}
+
+#[test]
+fn reports_keyless_signatures_as_another_kind() {
+    let signed = signed_image();
+    signed.change_signatures(|document, _| {
+        document["layers"][0]["annotations"]["dev.sigstore.cosign/certificate"] = "PEM".into();
+        document["layers"][0]["annotations"][SIGNATURE] = "AAAA".into();
+    });
+    signed.change_bundle(|bundle| bundle["verificationMaterial"] = json!({"certificate": {"rawBytes": "AAAA"}}));
+    let reasons: Vec<_> = signed.refusals().into_iter().map(|refusal| refusal.reason).collect();
+    assert_eq!(reasons, [Reason::NoSignature, Reason::Keyless, Reason::NoSignature, Reason::Keyless]);
+}
+
+#[test]
+fn a_bundle_just_written_passes_though_the_list_is_not_fresh() {
+    let signed = signed_image();
+    let keys = [signed.key.public()];
+    let mut stale = Meddled::new(&signed.store);
+    stale.referrers = Box::new(|_| Ok(Vec::new()));
+    let request =
+        |just_signed| VerifyRequest { store: &stale, manifest: signed.manifest.clone(), keys: &keys, identity: None, just_signed };
+    assert_eq!(verify(&request(None)).unwrap().refusals().len(), 1);
+    assert_eq!(verify(&request(Some(&signed.report))).unwrap().refusals(), []);
+}
+
+#[test]
+fn without_a_key_or_with_a_name_that_cannot_be_compared_nothing_is_checked() {
+    let signed = signed_image();
+    let request =
+        |keys, identity| VerifyRequest { store: &signed.store, manifest: signed.manifest.clone(), keys, identity, just_signed: None };
+    assert!(matches!(verify(&request(&[], None)), Err(TrustError::NoKey)));
+    let keys = [signed.key.public()];
+    assert!(matches!(verify(&request(&keys, Some("q.io/org/iris"))), Err(TrustError::IdentityWithoutTag { .. })));
+    assert!(matches!(verify(&request(&keys, Some("iris"))), Err(TrustError::Identity { .. })));
+}
