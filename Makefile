@@ -1,0 +1,63 @@
+# Needs git, make and a Rust toolchain; each target that wants more says so and how to get it.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+PREFIX ?= /usr/local
+SHELL_SCRIPTS = $(shell git ls-files '*.sh' .ci/run)
+YAML_FILES = $(shell git ls-files '*.yml' '*.yaml' ':!testdata' ':!tests/**/golden')
+# a pinned peer wins over whatever else the machine has
+export PATH := $(CURDIR)/.peers/bin:$(PATH):$(CURDIR)/.venv/bin
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## the release binary, target/release/modelcar
+	cargo build --release --locked
+
+.PHONY: demo
+demo: ## the main job on a real model: image, signature, site patch; needs no network service
+	scripts/demo.sh
+
+.PHONY: peers
+peers: ## install the real programs that the tests drive (Debian packages when root, .venv, .peers)
+	tests/peers/install.sh
+
+.PHONY: test
+test: peers ## every test, then what was skipped; MODELCAR_REQUIRE_PEERS=1 makes a missing peer a failure
+	scripts/test.sh
+
+.PHONY: bench
+bench: ## the benchmarks
+	cargo bench --locked
+
+.PHONY: install
+install: build ## put the binary into PREFIX/bin (PREFIX=/usr/local, DESTDIR is honoured)
+	install -D -m 0755 target/release/modelcar "$(DESTDIR)$(PREFIX)/bin/modelcar"
+
+.PHONY: clean
+clean: ## remove what make made: target, demo, .venv, .peers
+	rm -rf target demo modelcar.oci .venv .peers
+
+.PHONY: lint lint-format lint-clippy lint-docs lint-deny lint-shell lint-yaml
+lint: lint-format lint-shell lint-yaml lint-deny lint-clippy lint-docs ## every check that is not a test, cheapest first
+
+lint-format:
+	cargo fmt --check
+
+lint-clippy:
+	cargo clippy --locked --all-targets -- -D warnings
+
+lint-docs:
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
+
+lint-deny:
+	@scripts/with-tool.sh cargo-deny --locked --log-level error check --show-stats bans licenses sources
+
+lint-shell:
+	@scripts/with-tool.sh shellcheck --external-sources $(SHELL_SCRIPTS)
+
+lint-yaml:
+	@$(if $(YAML_FILES),scripts/with-tool.sh yamllint --strict $(YAML_FILES),echo 'no YAML yet')
