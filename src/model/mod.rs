@@ -1,1 +1,91 @@
-//! The model room.
+//! What a trained model is: the files that belong to it, the format they are in, what that format says about itself, and the
+//! folder that each model server wants to find. This room reads and decides; it never writes.
+//!
+//! ```text
+//! path ─► Tree ─► Format::detect ─► Format::read ─► Model ─► lay_out ─► ServingLayout
+//!         (walk,  (one table,       (bounded,                (pure: which file goes
+//!          links)  formats/mod.rs)   untrusted)               where below /models)
+//! ```
+//!
+//! A new format is one file in `formats/` and one line in its table. Nothing that is derived here depends on the name or the
+//! place of the model's own folder: the same files give the same image on every machine.
+
+mod error;
+mod facts;
+mod file;
+pub mod formats;
+pub mod layout;
+mod tree;
+
+use std::path::Path;
+
+pub use error::ModelError;
+pub use facts::{Dimension, Fact, Facts, TensorInfo};
+pub use file::{FileChanged, FileStamp, ModelFile, SteadyReader};
+pub use layout::{PlacedFile, Runtime, ServingLayout, UnknownRuntime, lay_out};
+pub use tree::{MAX_DEPTH, MAX_FILES, Tree};
+
+/// The name of the format of a model that no format recognises.
+pub const UNKNOWN_FORMAT: &str = "unknown";
+
+/// How to read a model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// Which symbolic links are followed.
+    pub follow_links: Links,
+}
+
+/// Which symbolic links are followed. A link is always packed as the file or folder it points to, never as a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Links {
+    /// Those that stay inside the model's folder, and those of the Hugging Face cache into its own `blobs/`. A model
+    /// repository comes from strangers; a link in it to a mounted service-account token would be published with the model.
+    #[default]
+    Inside,
+    /// Every link.
+    Anywhere,
+}
+
+/// A model that was read: its files as they are on disk now, and what they say.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// The format's name as in [`formats::FORMATS`], or [`UNKNOWN_FORMAT`].
+    pub format: &'static str,
+    /// What the model says about itself.
+    pub facts: Facts,
+    /// The files that belong to it, sorted bytewise by path.
+    pub files: Vec<ModelFile>,
+    /// What a person should know: files left out, links followed, doubts.
+    pub notes: Vec<String>,
+}
+
+/// Reads the model at `path`, a file or a folder.
+///
+/// # Errors
+/// [`ModelError`] names the file, and for a file that its format cannot read also the byte.
+pub fn read(path: &Path, options: &ReadOptions) -> Result<Model, ModelError> {
+    let tree = Tree::scan(path, options.follow_links)?;
+    match formats::detect(&tree) {
+        Some(format) => read_as(format, tree),
+        None => Ok(unknown(path, tree)),
+    }
+}
+
+fn read_as(format: &'static formats::Format, tree: Tree) -> Result<Model, ModelError> {
+    let reading = (format.read)(&tree)?;
+    let (mut files, mut notes) = tree.into_parts();
+    files.extend(reading.companions);
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    files.dedup_by(|a, b| a.path == b.path);
+    notes.extend(reading.notes);
+    Ok(Model { format: format.name, facts: reading.facts, files, notes })
+}
+
+fn unknown(path: &Path, tree: Tree) -> Model {
+    let (files, mut notes) = tree.into_parts();
+    notes.push(format!("no known format in {}: packed as it is", path.display()));
+    Model { format: UNKNOWN_FORMAT, facts: Facts::default(), files, notes }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+//! Why an ONNX file cannot be read, or cannot be served from an image.
+
+use std::io;
+
+/// Why an ONNX file was refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OnnxError {
+    /// The file could not be read.
+    #[error("reading failed at byte {offset}")]
+    Io {
+        /// Offset into the file, in bytes.
+        offset: u64,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The bytes are not a protobuf message of ONNX's schema.
+    #[error("byte {offset}: {defect}")]
+    Malformed {
+        /// Offset into the file, in bytes.
+        offset: u64,
+        /// What is wrong there.
+        defect: Defect,
+    },
+    /// It is a protobuf message, but no ONNX model.
+    #[error("it has no {missing}, so it is no ONNX model")]
+    NotAModel {
+        /// "graph", "IR version".
+        missing: &'static str,
+    },
+    /// Protobuf reads no message above 2 GiB, so no server loads the file.
+    #[error("it has {size} bytes, and no server can load an ONNX file above 2 GiB")]
+    TooLarge {
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// A tensor whose data are in another file, and cannot be served from there.
+    #[error("tensor {tensor:?}: {refusal}")]
+    ExternalData {
+        /// The tensor's name.
+        tensor: String,
+        /// What is wrong.
+        refusal: Refusal,
+    },
+}
+
+/// What is wrong with the bytes.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Defect {
+    /// The file ends too early, or a length is wrong.
+    #[error("{wanted} bytes are announced, {left} are left")]
+    Truncated {
+        /// Bytes announced.
+        wanted: u64,
+        /// Bytes left in the enclosing message.
+        left: u64,
+    },
+    /// A variable-length integer of more than 64 bits.
+    #[error("a number has more than 64 bits")]
+    LongNumber,
+    /// A field number that protobuf does not have.
+    #[error("{tag} is no field")]
+    Tag {
+        /// Number and type.
+        tag: u64,
+    },
+    /// Groups, which ONNX never had.
+    #[error("field {field} is a group, which ONNX does not have")]
+    Group {
+        /// The field's number.
+        field: u64,
+    },
+    /// A known field with another type.
+    #[error("field {field} is not {expected}")]
+    Type {
+        /// The field's number.
+        field: u64,
+        /// "a number", "a message".
+        expected: &'static str,
+    },
+    /// Messages within messages without end.
+    #[error("messages are nested more than {limit} deep")]
+    Depth {
+        /// The limit.
+        limit: u8,
+    },
+    /// More of something than any real model has.
+    #[error("more than {limit} {what}")]
+    TooMany {
+        /// "names", "fields".
+        what: &'static str,
+        /// The limit.
+        limit: u64,
+    },
+    /// A shape whose product is beyond 64 bits, or negative.
+    #[error("tensor {tensor:?} has an impossible shape")]
+    Shape {
+        /// The tensor's name.
+        tensor: String,
+    },
+}
+
+/// What is wrong with a reference to external data. Paths are quoted: they come from the model.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Refusal {
+    /// No `location`.
+    #[error("its external data have no location")]
+    NoLocation,
+    /// One key twice: readers differ in which one counts.
+    #[error("its external data give `{key}` twice")]
+    Twice {
+        /// The key.
+        key: &'static str,
+    },
+    /// An offset or length that is no number.
+    #[error("the {key} of its external data is no number: {value:?}")]
+    Number {
+        /// The key.
+        key: &'static str,
+        /// What it says.
+        value: String,
+    },
+    /// A location that is no plain relative path.
+    #[error("its external data {location:?} {why}")]
+    Location {
+        /// What it says.
+        location: String,
+        /// "is an absolute path", …
+        why: &'static str,
+    },
+    /// The file is not there.
+    #[error("its external data {location:?} are missing")]
+    Missing {
+        /// The place beside the model.
+        location: String,
+    },
+    /// The file is shorter than the tensor needs.
+    #[error("its external data end at byte {end} of {location:?}, which has {size}")]
+    Short {
+        /// The place beside the model.
+        location: String,
+        /// The end of the tensor's data.
+        end: u64,
+        /// The file's size in bytes.
+        size: u64,
+    },
+    /// Length and shape contradict each other.
+    #[error("its external data have {length} bytes, its shape needs {needed}")]
+    Length {
+        /// What `length` says.
+        length: u64,
+        /// What the shape needs.
+        needed: u64,
+    },
+    /// Offset and length beyond 64 bits.
+    #[error("the end of its external data is beyond 64 bits")]
+    Overflow,
+}
+
+impl OnnxError {
+    pub(super) fn external(tensor: &str, refusal: Refusal) -> Self {
+        Self::ExternalData { tensor: tensor.to_owned(), refusal }
+    }
+
+    /// What the user can do.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Malformed { defect: Defect::Truncated { .. }, .. } => "the file may be incomplete; copy or download it again",
+            Self::TooLarge { .. } => "save it with external data: onnx.save_model(model, path, save_as_external_data=True)",
+            Self::ExternalData { refusal: Refusal::Missing { .. } | Refusal::Short { .. }, .. } => {
+                "put the data file beside the model, at the path that the model names"
+            }
+            Self::ExternalData { refusal: Refusal::Location { .. }, .. } => {
+                "save it again with the data beside the model: onnx.save_model(model, path, save_as_external_data=True, location=\"weights.data\")"
+            }
+            _ => return None,
+        };
+        Some(text.to_owned())
+    }
+}

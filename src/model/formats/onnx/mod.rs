@@ -1,0 +1,141 @@
+//! ONNX: `*.onnx`, and the files that hold its external data.
+
+mod describe;
+mod error;
+mod external;
+mod schema;
+mod tensor;
+mod types;
+mod value;
+mod wire;
+
+use std::collections::BTreeSet;
+use std::io;
+
+use super::{Format, Reading};
+use crate::model::{Facts, ModelError, ModelFile, Runtime, Tree};
+
+pub use error::{Defect, OnnxError, Refusal};
+pub use external::ExternalFile;
+pub use schema::{OnnxModel, Tally};
+
+/// `*.onnx`.
+pub const FORMAT: Format = Format {
+    name: "onnx",
+    detect: |tree| tree.files().iter().any(|file| is_onnx(&file.path)),
+    read,
+    is_model_file: is_onnx,
+    served_as: "model.onnx",
+    runtimes: &[Runtime::Ovms, Runtime::Triton, Runtime::Mlserver, Runtime::Raw],
+};
+
+/// What a data file that no model refers to may look like, and from which size it is worth a word.
+const DATA_SUFFIXES: [&str; 4] = [".data", ".onnx_data", ".weight", ".weights"];
+const LARGE: u64 = 1 << 20;
+
+fn is_onnx(path: &str) -> bool {
+    path.rsplit_once('.').is_some_and(|(_, extension)| extension.eq_ignore_ascii_case("onnx"))
+}
+
+/// Reads every ONNX file; facts are told where there is only one.
+fn read(tree: &Tree) -> Result<Reading, ModelError> {
+    let files: Vec<_> = tree.files().iter().filter(|file| is_onnx(&file.path)).collect();
+    let mut reading = Reading::default();
+    let mut used = BTreeSet::new();
+    for file in &files {
+        let (model, data) = read_one(tree, file).map_err(|error| error.of(tree, file))?;
+        reading.facts = if files.len() == 1 { describe::facts(&model, &mut reading.notes) } else { Facts::default() };
+        used.extend(data.iter().map(|file| file.path.clone()));
+        reading.companions.extend(data);
+    }
+    if files.len() > 1 {
+        let paths = files.iter().map(|file| &file.path);
+        reading.facts.add("models", "models", crate::model::facts::cut_list(paths, 16));
+    }
+    reading.notes.extend(doubts(tree, &used));
+    Ok(reading)
+}
+
+/// One file, and the data files it names.
+fn read_one(tree: &Tree, file: &ModelFile) -> Result<(OnnxModel, Vec<ModelFile>), ReadError> {
+    let input = file.open_unchanged().map_err(|source| OnnxError::Io { offset: 0, source })?;
+    let model = OnnxModel::read(input)?;
+    let mut data = Vec::new();
+    for (location, external) in &model.external {
+        let place = beside(&file.path, location);
+        if place == file.path {
+            let refusal = Refusal::Location { location: location.clone(), why: "is the model file itself" };
+            return Err(OnnxError::external(&external.last_tensor, refusal).into());
+        }
+        let found = tree.named(&place)?;
+        external.check_size(location, found.as_ref().map(|file| file.size))?;
+        data.extend(found);
+    }
+    Ok((model, data))
+}
+
+fn beside(file: &str, location: &str) -> String {
+    file.rsplit_once('/').map_or(location.to_owned(), |(folder, _)| format!("{folder}/{location}"))
+}
+
+/// A defect of the file, or of the folder around it.
+enum ReadError {
+    Onnx(OnnxError),
+    Model(ModelError),
+}
+
+impl From<OnnxError> for ReadError {
+    fn from(error: OnnxError) -> Self {
+        Self::Onnx(error)
+    }
+}
+
+impl From<ModelError> for ReadError {
+    fn from(error: ModelError) -> Self {
+        Self::Model(error)
+    }
+}
+
+impl ReadError {
+    fn of(self, tree: &Tree, file: &ModelFile) -> ModelError {
+        let path = tree.shown(&file.path);
+        match self {
+            Self::Model(error) => error,
+            Self::Onnx(OnnxError::Io { source, .. }) => ModelError::io("read", path)(source),
+            Self::Onnx(error) => {
+                let hint = if is_lfs_pointer(file) { Some(LFS_HINT.to_owned()) } else { error.hint() };
+                ModelError::Unreadable { path, format: "ONNX", source: error.into(), hint }
+            }
+        }
+    }
+}
+
+const LFS_HINT: &str = "this is a Git LFS pointer, not the model: run `git lfs pull` and build again";
+
+/// The commonest "broken" model: a clone without LFS. See <https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>.
+fn is_lfs_pointer(file: &ModelFile) -> bool {
+    const POINTER_LIMIT: u64 = 1024;
+    let text = || io::read_to_string(file.open().ok()?).ok();
+    file.size < POINTER_LIMIT && text().is_some_and(|text| text.starts_with("version https://git-lfs.github.com/spec/"))
+}
+
+/// What may be a mistake.
+fn doubts(tree: &Tree, used: &BTreeSet<String>) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !used.is_empty() {
+        notes.push(
+            "weights are in external data files: onnxruntime from 1.24 and most OpenVINO versions cannot load them through KServe's \
+             modelcar link; deliver with native or fetch"
+                .to_owned(),
+        );
+    }
+    let looks_like_data = |path: &str| DATA_SUFFIXES.iter().any(|suffix| path.ends_with(suffix));
+    let unused = tree.files().iter().filter(|file| file.size >= LARGE && looks_like_data(&file.path) && !used.contains(&file.path));
+    notes.extend(unused.take(8).map(|file| format!("{} ({} bytes) is used by no ONNX file", file.path, file.size)));
+    notes
+}
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod writer;

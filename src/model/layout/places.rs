@@ -1,0 +1,100 @@
+//! From a decision to the place of every file.
+
+use std::collections::HashMap;
+
+use super::{Arrangement, PlacedFile, Runtime};
+use crate::model::formats::Format;
+use crate::model::{Model, ModelError};
+
+/// Triton's description of a model; it stands beside the version folders, not in one.
+const TRITON_CONFIG: &str = "config.pbtxt";
+/// Clashes that are told one by one.
+const MAX_NOTES: usize = 8;
+
+/// What was decided.
+pub(super) struct Placing<'a> {
+    pub(super) runtime: Runtime,
+    pub(super) arrangement: &'a Arrangement,
+    pub(super) version: u32,
+    pub(super) name: &'a str,
+}
+
+impl Placing<'_> {
+    /// Every file with its place, sorted by place.
+    pub(super) fn place(&self, model: &Model, format: Option<&Format>) -> Result<Vec<PlacedFile>, ModelError> {
+        let served_as = format.map(|format| format.served_as);
+        if self.runtime == Runtime::Triton {
+            check_name(self.name)?;
+        }
+        let placed = |file: &_| self.placed(file, served_as);
+        let mut files: Vec<_> = model.files.iter().map(placed).collect();
+        files.sort_by(|a, b| a.target.cmp(&b.target));
+        check_clashes(&files)?;
+        Ok(files)
+    }
+
+    fn placed(&self, file: &crate::model::ModelFile, served_as: Option<&str>) -> PlacedFile {
+        let target = match (self.arrangement, served_as) {
+            (Arrangement::One(only), Some(served_as)) if *only == file.path => self.below_root(served_as),
+            (Arrangement::One(_), _) => self.below_root(&file.path),
+            (Arrangement::Kept, _) => file.path.clone(),
+        };
+        PlacedFile { target, file: file.clone() }
+    }
+
+    fn below_root(&self, path: &str) -> String {
+        let Self { version, name, .. } = self;
+        match self.runtime {
+            Runtime::Ovms => format!("{version}/{path}"),
+            Runtime::Triton if path == TRITON_CONFIG => format!("{name}/{path}"),
+            Runtime::Triton => format!("{name}/{version}/{path}"),
+            Runtime::Mlserver | Runtime::Raw => path.to_owned(),
+        }
+    }
+}
+
+fn check_name(name: &str) -> Result<(), ModelError> {
+    let why = match name {
+        "" => "it is empty",
+        "." | ".." => "it is no name of a folder",
+        _ if name.contains(['/', '\\']) => "it has a separator in it",
+        _ if name.chars().any(char::is_control) => "it has a control character",
+        _ if name.len() > 255 => "it is longer than 255 bytes",
+        _ => return Ok(()),
+    };
+    Err(ModelError::ModelName { name: name.to_owned(), why })
+}
+
+/// Two files in one place, or a file where another needs a folder.
+fn check_clashes(files: &[PlacedFile]) -> Result<(), ModelError> {
+    let mut taken: HashMap<&str, &PlacedFile> = HashMap::new();
+    for placed in files {
+        if let Some(first) = taken.insert(&placed.target, placed) {
+            return Err(clash(first, placed));
+        }
+    }
+    for placed in files {
+        let folders = placed.target.match_indices('/').map(|(at, _)| &placed.target[..at]);
+        if let Some(file) = folders.filter_map(|folder| taken.get(folder)).next() {
+            return Err(clash(file, placed));
+        }
+    }
+    Ok(())
+}
+
+fn clash(first: &PlacedFile, second: &PlacedFile) -> ModelError {
+    ModelError::Clash { target: first.target.clone(), first: first.file.path.clone(), second: second.file.path.clone() }
+}
+
+/// Places that differ only in case: one file where the model is unpacked on macOS or Windows.
+pub(super) fn case_clashes(files: &[PlacedFile]) -> Vec<String> {
+    let mut seen: HashMap<String, &str> = HashMap::new();
+    let mut notes = Vec::new();
+    for PlacedFile { target, .. } in files {
+        if let Some(other) = seen.insert(target.to_lowercase(), target) {
+            notes.push(format!("{other} and {target} differ only in upper and lower case"));
+        }
+    }
+    notes.truncate(MAX_NOTES);
+    notes
+}
