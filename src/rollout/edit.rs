@@ -50,7 +50,7 @@ impl<'a> Editable<'a> {
         let (file, root) = self.tree(document)?;
         for (keys, value) in &wanted {
             set_string(&root, keys, value)
-                .ok_or_else(|| RolloutError::shape(self.path, format!("`{}` is not a mapping", keys.join("."))))?;
+                .ok_or_else(|| RolloutError::shape(self.path, format!("what leads to `{}` is not a plain mapping", keys.join("."))))?;
         }
         self.proven(file.to_string(), intended)
     }

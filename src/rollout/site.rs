@@ -258,6 +258,3 @@ fn names_patch(kustomization: &Value, patch: &str) -> bool {
 fn digest_of(document: &Value) -> Option<Digest> {
     lookup(document, &URI)?.rsplit_once('@')?.1.parse().ok()
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,6 +1,8 @@
 //! What the promises share: the repository, temp folders, the built binary, and the real programs ("peers") that judge it.
 #![allow(dead_code, reason = "each helper serves some of the files, and the last user of one may move")]
 
+pub mod crd;
+
 use std::ffi::OsStr;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,152 @@
+//! What is printed for each KServe, each delivery and each form: reviewed once, then kept byte for byte.
+//!
+//! `UPDATE_GOLDEN=1 cargo test --test it rollout_patch` writes the files again.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use modelcar::rollout::{Delivery, Generation, ModelFormat, PatchForm, RolloutError, Service, render};
+
+use crate::support::crd;
+
+const DIGEST: &str = "sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
+const FORMS: [PatchForm; 4] = [PatchForm::Merge, PatchForm::Json6902, PatchForm::Kustomize, PatchForm::Manifest];
+
+pub fn service(generation: Generation, delivery: Delivery) -> Service {
+    Service {
+        name: "iris".parse().unwrap(),
+        namespace: None,
+        image: format!("quay.io:8443/acme/iris:v1.0@{DIGEST}").parse().unwrap(),
+        generation,
+        delivery,
+        format: ModelFormat { name: "onnx".to_owned(), version: Some("1".to_owned()) },
+        runtime: None,
+        layout: Some("ovms".to_owned()),
+        annotations: BTreeMap::new(),
+    }
+}
+
+/// KServe 0.15 ships no OpenVINO runtime, so there the user has to name one.
+fn complete(generation: Generation, delivery: Delivery) -> Service {
+    let runtime = (generation == Generation::V0_15).then(|| "my-ovms".to_owned());
+    Service { runtime, ..service(generation, delivery) }
+}
+
+fn all() -> impl Iterator<Item = (Generation, Delivery)> {
+    Generation::all().flat_map(|generation| generation.deliveries().iter().map(move |delivery| (generation, *delivery)))
+}
+
+#[test]
+fn prints_the_reviewed_text_for_every_generation_delivery_and_form() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/patch");
+    for (generation, delivery) in all() {
+        let service = complete(generation, delivery);
+        let text: String = FORMS.iter().map(|form| format!("#### {form:?}\n{}", render(&service, *form).unwrap())).collect();
+        let file = folder.join(format!("{}-{delivery}.txt", generation.name()));
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&file, &text).unwrap();
+        }
+        assert_eq!(text, std::fs::read_to_string(&file).unwrap(), "{}", file.display());
+    }
+}
+
+#[test]
+fn names_the_digest_and_never_the_tag_in_the_uri() {
+    for (generation, delivery) in all() {
+        for form in FORMS {
+            let text = render(&complete(generation, delivery), form).unwrap();
+            let uri = format!("{}://quay.io:8443/acme/iris@{DIGEST}", delivery.scheme());
+            assert_eq!(text.matches("://quay.io").count(), 1, "{text}");
+            assert!(text.contains(&uri), "{text}");
+        }
+    }
+}
+
+#[test]
+fn manifests_pass_the_inference_service_schema() {
+    let Some(dir) = crd::crd_dir() else { return };
+    let schema = crd::schema(&dir, "serving.kserve.io", "InferenceService", "v1beta1");
+    for (generation, delivery) in all() {
+        let service = Service { namespace: Some("models".to_owned()), ..complete(generation, delivery) };
+        let manifest = serde_saphyr::from_str(&render(&service, PatchForm::Manifest).unwrap()).unwrap();
+        assert_eq!(crd::violations(&schema, &manifest), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn the_schema_check_itself_finds_what_is_wrong() {
+    let Some(dir) = crd::crd_dir() else { return };
+    let schema = crd::schema(&dir, "serving.kserve.io", "InferenceService", "v1beta1");
+    let manifest = render(&service(Generation::V0_20, Delivery::Native), PatchForm::Manifest).unwrap();
+    for (from, to, said) in [
+        ("storageUri:", "storageURI:", ".spec.predictor.model.storageURI is unknown"),
+        ("name: onnx", "nom: onnx", ".spec.predictor.model.modelFormat.name is missing"),
+        ("runtime: kserve-openvino", "runtime: 1", ".spec.predictor.model.runtime should be \"string\", is 1"),
+        ("spec:", "metadata2: {}\nspec:", ".metadata2 is unknown"),
+    ] {
+        assert!(manifest.contains(from), "{from} in {manifest}");
+        let broken = serde_saphyr::from_str(&manifest.replace(from, to)).unwrap();
+        assert!(crd::violations(&schema, &broken).contains(&said.to_owned()), "{:?}", crd::violations(&schema, &broken));
+    }
+}
+
+/// RFC 6902 as far as `add` goes: the parent has to be there.
+#[test]
+fn json_patch_applies_to_a_service_without_annotations_or_uri() {
+    let patch: serde_json::Value =
+        serde_json::from_str(&render(&complete(Generation::V0_15, Delivery::Modelcar), PatchForm::Json6902).unwrap()).unwrap();
+    let mut object = serde_json::json!({"metadata": {"name": "iris"}, "spec": {"predictor": {"model": {"modelFormat": {"name": "onnx"}}}}});
+    for operation in patch.as_array().unwrap() {
+        assert_eq!(operation["op"], "add");
+        let (parent, key) = operation["path"].as_str().unwrap().rsplit_once('/').unwrap();
+        object.pointer_mut(parent).unwrap()[key] = operation["value"].clone();
+    }
+    assert_eq!(object["spec"]["predictor"]["model"]["runtime"], "my-ovms");
+    assert!(object["spec"]["predictor"]["model"]["storageUri"].as_str().unwrap().ends_with(DIGEST));
+}
+
+#[test]
+fn refuses_what_would_not_run() {
+    let ovms = |generation, delivery| service(generation, delivery);
+    let mlserver = Service { layout: Some("mlserver".to_owned()), ..service(Generation::Rhoai3_5, Delivery::Native) };
+    let triton = Service { layout: Some("triton".to_owned()), ..service(Generation::Rhoai3_4, Delivery::Modelcar) };
+    let by_tag = Service { image: "quay.io/acme/iris:v1".parse().unwrap(), ..ovms(Generation::V0_20, Delivery::Modelcar) };
+    let annotated =
+        Service { annotations: BTreeMap::from([("a".to_owned(), "b".to_owned())]), ..ovms(Generation::V0_20, Delivery::Modelcar) };
+    let outside = Service { namespace: Some("../up".to_owned()), ..ovms(Generation::V0_20, Delivery::Modelcar) };
+    type Expected = fn(&RolloutError) -> bool;
+    let cases: [(Service, PatchForm, Expected); 8] = [
+        (ovms(Generation::V0_17, Delivery::Native), PatchForm::Merge, |error| matches!(error, RolloutError::Unsupported { .. })),
+        (ovms(Generation::Rhoai3_5, Delivery::Fetch), PatchForm::Manifest, |error| matches!(error, RolloutError::Unsupported { .. })),
+        (ovms(Generation::V0_15, Delivery::Modelcar), PatchForm::Manifest, |error| matches!(error, RolloutError::RuntimeNeeded { .. })),
+        (triton, PatchForm::Manifest, |error| matches!(error, RolloutError::RuntimeNeeded { .. })),
+        (mlserver, PatchForm::Merge, |error| matches!(error, RolloutError::MlserverNative { .. })),
+        (by_tag, PatchForm::Kustomize, |error| matches!(error, RolloutError::NoDigest { .. })),
+        (annotated, PatchForm::Json6902, |error| matches!(error, RolloutError::AnnotationsInJsonPatch)),
+        (outside, PatchForm::Manifest, |error| matches!(error, RolloutError::InvalidName { .. })),
+    ];
+    for (service, form, expected) in cases {
+        let error = render(&service, form).unwrap_err();
+        assert!(expected(&error), "{error:?}");
+        assert!(error.hint().is_some_and(|hint| !hint.is_empty()), "{error:?}");
+    }
+}
+
+#[test]
+fn keeps_any_annotation_one_string() {
+    let hostile = BTreeMap::from([
+        ("x".to_owned(), "yes".to_owned()),
+        ("y".to_owned(), "a\nkind: Secret # {{".to_owned()),
+        ("z".to_owned(), "1e3".to_owned()),
+    ]);
+    let service = Service { annotations: hostile.clone(), ..service(Generation::V0_20, Delivery::Native) };
+    for form in [PatchForm::Merge, PatchForm::Manifest] {
+        let read: serde_json::Value = serde_saphyr::from_str(&render(&service, form).unwrap()).unwrap();
+        for (key, value) in &hostile {
+            assert_eq!(read["metadata"]["annotations"][key], **value, "{form:?}");
+        }
+    }
+    let outer: serde_json::Value = serde_saphyr::from_str(&render(&service, PatchForm::Kustomize).unwrap()).unwrap();
+    let inner: serde_json::Value = serde_saphyr::from_str(outer["patches"][0]["patch"].as_str().unwrap()).unwrap();
+    assert_eq!(inner["metadata"]["annotations"]["y"], hostile["y"]);
+}
