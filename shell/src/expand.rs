@@ -1,8 +1,8 @@
 //! Words to arguments: quotes removed, `$$` and `"$(ls -A DIR)"` replaced.
 
-use crate::applets::{abort, ls, ls::Names, Stop};
+use crate::applets::{Stop, abort, ls, ls::Names};
 use crate::say::Decimal;
-use crate::script::{Piece, Pieces, MAX_SCRIPT, MAX_WORDS};
+use crate::script::{MAX_SCRIPT, MAX_WORDS, Piece, Pieces};
 use crate::sys::{self, CText};
 
 /// Room for one full listing, the rest of the script, and a DIR word kept apart while it is listed.

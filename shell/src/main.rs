@@ -17,7 +17,7 @@ mod say;
 mod script;
 mod sys;
 
-use applets::{ls::Names, Stop};
+use applets::{Stop, ls::Names};
 use expand::Arguments;
 use script::{Applet, MAX_WORDS};
 use sys::CText;
@@ -82,7 +82,9 @@ fn shell(arguments: &[CText], memory: &mut Memory) -> u8 {
         [flag] if matches!(flag.bytes(), b"--help" | b"--version") => applets::done(say::out(HELP)),
         [] => refuse(&[b"this shell runs no interactive session, only `sh -c SCRIPT`; see `sh --help`"]),
         [dash_c] if dash_c.bytes() == b"-c" => refuse(&[b"-c needs a script"]),
-        [dash_c, _, more, ..] if dash_c.bytes() == b"-c" => refuse(&[b"`", more.bytes(), b"`: arguments after the script are not supported"]),
+        [dash_c, _, more, ..] if dash_c.bytes() == b"-c" => {
+            refuse(&[b"`", more.bytes(), b"`: arguments after the script are not supported"])
+        }
         [other, ..] => refuse(&[b"`", other.bytes(), b"` is not supported, only `sh -c SCRIPT`; see `sh --help`"]),
     }
 }

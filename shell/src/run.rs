@@ -3,7 +3,7 @@
 use crate::applets::{self, Stop};
 use crate::script::{Applet, Node, NodeId, Tree};
 use crate::sys::CText;
-use crate::{expand, Memory};
+use crate::{Memory, expand};
 
 /// Runs the script; an empty one succeeds, as in every shell.
 pub fn run(tree: &Tree, memory: &mut Memory) -> u8 {

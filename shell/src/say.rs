@@ -25,8 +25,12 @@ pub fn error(parts: &[&[u8]]) {
 /// Why the script does not start.
 pub fn refusal(refusal: &Refusal) {
     match refusal {
-        Refusal::Unsupported { what: b"\n", at } => error(&[b"a second line is not supported (byte ", Decimal::new(*at).digits(), b"); see `sh --help`"]),
-        Refusal::Unsupported { what, at } => error(&[b"`", shorten(what), b"` is not supported (byte ", Decimal::new(*at).digits(), b"); see `sh --help`"]),
+        Refusal::Unsupported { what: b"\n", at } => {
+            error(&[b"a second line is not supported (byte ", Decimal::new(*at).digits(), b"); see `sh --help`"])
+        }
+        Refusal::Unsupported { what, at } => {
+            error(&[b"`", shorten(what), b"` is not supported (byte ", Decimal::new(*at).digits(), b"); see `sh --help`"])
+        }
         Refusal::Syntax { problem, at } => error(&[b"syntax error at byte ", Decimal::new(*at).digits(), b": ", problem.as_bytes()]),
         Refusal::TooLarge { problem } => error(&[problem.as_bytes()]),
     }

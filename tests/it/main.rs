@@ -10,3 +10,6 @@ mod rollout_git;
 mod rollout_patch;
 mod rollout_site;
 mod rooms_import_downwards;
+mod shell;
+mod shell_grammar;
+mod shell_kserve;

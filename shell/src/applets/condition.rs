@@ -1,6 +1,6 @@
 //! `[ … ]`: POSIX's reading by number of arguments, so that a listing that looks like an operator cannot confuse it.
 
-use super::{unsupported, Outcome};
+use super::{Outcome, unsupported};
 use crate::say;
 use crate::sys::{self, CText};
 
@@ -20,7 +20,7 @@ fn evaluate(condition: &[CText]) -> Outcome {
     match condition {
         [] => Ok(1),
         [text] => Ok(status(!text.bytes().is_empty())),
-        [not, rest @ ..] if not.bytes() == b"!" && rest.len() < 3 => negate(evaluate(rest)),
+        [not, rest @ ..] if not.bytes() == b"!" && rest.len() < 4 => negate(evaluate(rest)),
         [operator, operand] => unary(*operator, *operand),
         [_, operator, ..] => Err(unsupported(b"[", operator.bytes())),
     }

@@ -6,7 +6,7 @@
 //!   stray `models` and the runtime would find no model, or the last one. Here a link is replaced and a directory is an error.
 //! - A link to a folder of this container (`/proc/$$/root/models`) that is not there is an error, not a pod that looks healthy.
 
-use super::{failed, unsupported, Options, Outcome};
+use super::{Options, Outcome, failed, unsupported};
 use crate::say::{self, Decimal};
 use crate::sys::{self, CText, Errno};
 

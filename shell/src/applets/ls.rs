@@ -1,8 +1,8 @@
 //! `ls [-A] [PATH]`: sorted by bytes, one name per line.
 
-use super::{done, failed, unsupported, Options, Outcome};
+use super::{Options, Outcome, done, failed, unsupported};
 use crate::say;
-use crate::sys::{self, directory::Directory, CText, Errno};
+use crate::sys::{self, CText, Errno, directory::Directory};
 
 /// Most bytes of names in one listing.
 pub const NAME_BYTES: usize = 192 * 1024;

@@ -1,6 +1,6 @@
 //! `mkdir [-p] DIR...`
 
-use super::{failed, unsupported, Options, Outcome};
+use super::{Options, Outcome, failed, unsupported};
 use crate::sys::{self, CText, Errno};
 
 const PATH_MAX: usize = 4096;

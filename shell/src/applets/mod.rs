@@ -7,7 +7,7 @@ pub mod ls;
 mod mkdir;
 mod sleep;
 
-use crate::say;
+use crate::say::{self, Decimal};
 use crate::script::Applet;
 use crate::sys::{CText, Errno};
 
@@ -66,7 +66,7 @@ fn unsupported(command: &[u8], what: &[u8]) -> Stop {
 
 /// Status 1 with the path and the kernel's reason.
 fn failed(command: &[u8], path: &[u8], errno: Errno) -> u8 {
-    say::error(&[command, b": ", path, b": ", errno.text()]);
+    say::error(&[command, b": ", path, b": ", errno.text(), b" (errno ", Decimal::new(errno.number()).digits(), b")"]);
     1
 }
 

@@ -1,6 +1,6 @@
 //! `sleep SECONDS|infinity`. The signals that end it are in [`sys::signals`].
 
-use super::{number, unsupported, Outcome};
+use super::{Outcome, number, unsupported};
 use crate::sys::{self, CText};
 
 pub fn run(arguments: &[CText]) -> Outcome {

@@ -1,7 +1,7 @@
 //! Text to tokens.
 
-use super::word::{ends_word, skip_blanks, slice, Pieces};
 use super::Refusal;
+use super::word::{Pieces, ends_word, skip_blanks, slice};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Token<'s> {

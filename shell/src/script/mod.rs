@@ -16,7 +16,7 @@ mod lexer;
 mod parser;
 mod word;
 
-pub use parser::{parse, Node, NodeId, Tree};
+pub use parser::{Node, NodeId, Tree, parse};
 pub use word::{Piece, Pieces};
 
 /// Longest script in bytes; KServe's longest (the init check with an image name) is below 700.

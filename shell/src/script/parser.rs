@@ -1,7 +1,7 @@
 //! Tokens to tree, by recursive descent of bounded depth into arrays of fixed size.
 
 use super::lexer::{Lexer, Token};
-use super::{Applet, Refusal, MAX_DEPTH, MAX_NODES, MAX_SCRIPT, MAX_WORDS};
+use super::{Applet, MAX_DEPTH, MAX_NODES, MAX_SCRIPT, MAX_WORDS, Refusal};
 
 /// Index into [`Tree`]'s nodes.
 pub type NodeId = u8;
@@ -10,7 +10,11 @@ pub type NodeId = u8;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Node {
     /// A command and where its words (the name not among them) are in the tree.
-    Command { applet: Applet, first_word: u8, words: u8 },
+    Command {
+        applet: Applet,
+        first_word: u8,
+        words: u8,
+    },
     Not(NodeId),
     And(NodeId, NodeId),
     Or(NodeId, NodeId),
@@ -136,7 +140,8 @@ impl<'s> Parser<'s> {
     }
 
     fn add_word(&mut self, word: &'s [u8]) -> Result<(), Refusal<'s>> {
-        let slot = self.tree.words.get_mut(self.tree.word_count).ok_or(Refusal::TooLarge { problem: "the script has more than 128 words" })?;
+        let slot =
+            self.tree.words.get_mut(self.tree.word_count).ok_or(Refusal::TooLarge { problem: "the script has more than 128 words" })?;
         *slot = word;
         self.tree.word_count += 1;
         Ok(())

@@ -3,7 +3,7 @@
 //! The lexer walks the pieces once to find the word's end and to refuse what is not supported;
 //! at run time the same walk, over the same text, gives the pieces to join.
 
-use super::{Refusal, MAX_SCRIPT};
+use super::{MAX_SCRIPT, Refusal};
 
 /// A part of a word.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

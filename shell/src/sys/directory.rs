@@ -1,6 +1,6 @@
 //! The names in a directory, by `getdents64`.
 
-use super::{call, close, nr, open, CText, Errno};
+use super::{CText, Errno, call, close, nr, open};
 
 /// Bytes of a record before its name: inode, offset, record length, type (`struct linux_dirent64`, getdents(2)).
 const HEADER: usize = 19;

@@ -28,7 +28,11 @@ impl Errno {
     pub const NOT_A_DIRECTORY: Self = Self(20);
     pub const NAME_TOO_LONG: Self = Self(36);
 
-    /// The usual words; rare reasons share one text.
+    pub fn number(self) -> usize {
+        self.0 as usize
+    }
+
+    /// The usual words; the rare ones have only their number.
     pub fn text(self) -> &'static [u8] {
         match self.0 {
             1 => b"operation not permitted",
@@ -46,7 +50,7 @@ impl Errno {
             36 => b"the path is too long",
             40 => b"too many levels of symbolic links",
             122 => b"disk quota exceeded",
-            _ => b"the kernel refused it",
+            _ => b"refused by the kernel",
         }
     }
 }

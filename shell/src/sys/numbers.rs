@@ -13,7 +13,7 @@ mod arch {
     pub const MKDIRAT: usize = 258;
     pub const UNLINKAT: usize = 263;
     pub const RENAMEAT: usize = 264;
-    pub const SYMLINKAT: usize = 265;
+    pub const SYMLINKAT: usize = 266;
     pub const O_DIRECTORY: usize = 0o200_000;
     pub const O_NOFOLLOW: usize = 0o400_000;
 }
