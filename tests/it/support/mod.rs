@@ -103,7 +103,7 @@ pub fn stdout_of(command: &mut Command) -> String {
 
 mod tests {
     use super::{clean_command, peer_in, run, temp_dir};
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_peer_is_the_first_executable_file_of_its_name() {
