@@ -36,10 +36,10 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Value>, RolloutError>
     serde_saphyr::from_multiple(text).map_err(unreadable)
 }
 
-/// Block-style YAML with a final newline.
+/// Block-style YAML with a final newline. Long strings stay on their key's line: `storageUri: oci://…` has to be found by `grep`.
 pub(super) fn to_string(value: &Value) -> Result<String, RolloutError> {
     let failed = |source| RolloutError::Serialize { what: "YAML", source: Box::new(source) };
-    serde_saphyr::to_string(value).map_err(failed)
+    serde_saphyr::to_string_with_options(value, serde_saphyr::ser_options! { prefer_block_scalars: false }).map_err(failed)
 }
 
 /// Every line moved right.

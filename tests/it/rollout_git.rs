@@ -83,7 +83,7 @@ fn leaves_other_staged_and_unstaged_work_as_it_was() {
     assert_eq!(commit.to_string(), work.head());
     assert_eq!(
         work.git(&["show", "--name-only", "--format=%s|%an|%(trailers:key=Model-Image,valueonly)"]).trim(),
-        "Roll out|Ada|x\n\nsites/a/new.yaml"
+        "Roll out|Ada|x\n\n\nsites/a/new.yaml"
     );
     assert_eq!(work.git(&["status", "--porcelain"]), " M README\nA  staged\n?? loose\n");
 }

@@ -4,10 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 
 use modelcar::rollout::{Delivery, Generation, ModelFormat, PatchForm, RolloutError, Service, render};
 
-use crate::support::crd;
+use crate::support::{crd, need};
 
 const DIGEST: &str = "sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
 const FORMS: [PatchForm; 4] = [PatchForm::Merge, PatchForm::Json6902, PatchForm::Kustomize, PatchForm::Manifest];
@@ -36,17 +37,51 @@ fn all() -> impl Iterator<Item = (Generation, Delivery)> {
     Generation::all().flat_map(|generation| generation.deliveries().iter().map(move |delivery| (generation, *delivery)))
 }
 
+/// Compares with the reviewed text in `tests/golden`.
+pub fn expect_golden(name: &str, text: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&file, text).unwrap();
+    }
+    assert_eq!(text, std::fs::read_to_string(&file).unwrap(), "{}", file.display());
+}
+
 #[test]
 fn prints_the_reviewed_text_for_every_generation_delivery_and_form() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/patch");
     for (generation, delivery) in all() {
         let service = complete(generation, delivery);
         let text: String = FORMS.iter().map(|form| format!("#### {form:?}\n{}", render(&service, *form).unwrap())).collect();
-        let file = folder.join(format!("{}-{delivery}.txt", generation.name()));
-        if std::env::var_os("UPDATE_GOLDEN").is_some() {
-            std::fs::write(&file, &text).unwrap();
+        expect_golden(&format!("patch/{}-{delivery}.txt", generation.name()), &text);
+    }
+}
+
+/// A service as it may lie in a cluster: no annotations, no image.
+const BARE: &str = "apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\nmetadata:\n  name: iris\n  namespace: models\n\
+                    spec:\n  predictor:\n    model:\n      modelFormat:\n        name: onnx\n";
+
+#[test]
+fn kubectl_applies_every_patch_to_a_bare_service() {
+    let Some(kubectl) = need("kubectl") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    put("bare.yaml", BARE);
+    for (generation, delivery) in
+        [(Generation::V0_15, Delivery::Modelcar), (Generation::V0_20, Delivery::Native), (Generation::V0_21, Delivery::Fetch)]
+    {
+        for (form, args) in [
+            (PatchForm::Merge, &["patch", "--local", "-f", "bare.yaml", "-o", "yaml", "--type", "merge", "--patch-file", "patch"][..]),
+            (PatchForm::Json6902, &["patch", "--local", "-f", "bare.yaml", "-o", "yaml", "--type", "json", "--patch-file", "patch"][..]),
+            (PatchForm::Kustomize, &["kustomize", "."][..]),
+        ] {
+            let text = render(&complete(generation, delivery), form).unwrap();
+            put("patch", &text);
+            put("kustomization.yaml", &(text + "resources: [bare.yaml]\n"));
+            let done = Command::new(&kubectl).current_dir(dir.path()).args(args).output().unwrap();
+            assert!(done.status.success(), "{form:?}: {}", String::from_utf8_lossy(&done.stderr));
+            let uri = format!("      storageUri: {}://quay.io:8443/acme/iris@{DIGEST}\n", delivery.scheme());
+            let result = String::from_utf8(done.stdout).unwrap();
+            assert!(result.contains(&uri) && result.contains("name: onnx"), "{form:?}: {result}");
         }
-        assert_eq!(text, std::fs::read_to_string(&file).unwrap(), "{}", file.display());
     }
 }
 

@@ -7,7 +7,7 @@ use modelcar::oci::Digest;
 use modelcar::rollout::{Delivery, Generation, RolloutError, Service, SiteChange, SiteName, plan};
 use serde_json::Value;
 
-use crate::rollout_patch::service;
+use crate::rollout_patch::{expect_golden, service};
 use crate::support::{crd, need};
 
 fn iris(version: &str) -> Service {
@@ -72,9 +72,9 @@ fn makes_a_working_site_out_of_nothing_and_leaves_it_alone_afterwards() {
     let (base, model, overlay) = ("sites/edge-01/base/iris.yaml", "sites/edge-01/models/iris.yaml", "sites/edge-01/kustomization.yaml");
     assert_eq!(changed(&change), [model, base, overlay]);
     assert_eq!(change.old_digest, None);
-    assert_eq!(get(dir.path(), overlay), include_str!("../golden/site/kustomization.yaml"));
-    assert_eq!(get(dir.path(), model), include_str!("../golden/site/models-iris.yaml"));
-    assert_eq!(get(dir.path(), base), include_str!("../golden/site/base-iris.yaml"));
+    expect_golden("site/kustomization.yaml", &get(dir.path(), overlay));
+    expect_golden("site/models-iris.yaml", &get(dir.path(), model));
+    expect_golden("site/base-iris.yaml", &get(dir.path(), base));
     expect_built(dir.path(), "edge-01", &["v1"]);
     let again = plan(dir.path(), &site("edge-01"), &iris("v1")).unwrap();
     assert!(again.is_empty() && again.diff().is_empty());
@@ -227,7 +227,7 @@ fn refuses_what_it_cannot_edit_safely_and_writes_nothing() {
         (overlay, "patches: models/iris.yaml\n", "`patches` is not a list"),
         (overlay, "patches: [\n", "as YAML"),
         (overlay, "patches: []\npatches: []\n", "as YAML"),
-        (overlay, "x: &p []\npatches: *p\n", "exactly what was meant"),
+        (overlay, "x: &p [{path: y}]\npatches: *p\n", "exactly what was meant"),
         (model, "{{ template }}\n", "template"),
         (model, "- op: replace\n  path: /spec\n", "should hold the InferenceService"),
         (

@@ -85,7 +85,6 @@ fn sets_image_and_annotation_and_touches_no_other_line() {
                  +spec: {{predictor: {{minReplicas: 1, model: {{storageUri: oci://a/b@sha256:2}}}}}} # c\n"
             ),
         ),
-        ),
         (
             "spec:\n  predictor:\n    model:\n      storageUri: >-\n        oci://old\n      runtime: x\n",
             format!("{ADDED}-      storageUri: >-\n-        oci://old\n{uri}\n"),
