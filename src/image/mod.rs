@@ -1,1 +1,167 @@
-//! The image room.
+//! From files to an OCI image.
+//!
+//! [`plan`] decides which file goes into which layer. [`tar`] lays each layer out as a deterministic tar of known length that can
+//! be read as often as wanted. [`transfer`] hashes one layer while others are sent. [`compose`] writes the documents around them
+//! (pure), and [`build`] does all of it in order: blobs, configs, manifests, and the tag last. [`base`] is what lies below the
+//! model: modelcar's own [`shell`], nothing, or another image. [`copy`] and [`extract`] go the other way.
+//!
+//! Same model, same options: same digest, on any machine, in any file order, under any umask or time zone.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::oci::{Digest, Platform};
+use crate::store::StoreError;
+
+pub mod annotations;
+pub mod base;
+pub mod build;
+pub mod compose;
+pub mod copy;
+pub mod extract;
+pub mod hash;
+pub mod inspect;
+pub mod plan;
+pub mod platforms;
+mod shell;
+pub mod tar;
+pub mod transfer;
+pub mod watch;
+
+pub use base::Base;
+pub use build::{Build, Built, ImageSpec};
+pub use watch::{Event, Watch};
+
+/// Why an image could not be made, copied or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageError {
+    /// A model file could not be read, or changed while it was read.
+    #[error("cannot read the model")]
+    Reading(#[source] io::Error),
+    /// Another part of the work failed first.
+    #[error("stopped because another part failed")]
+    Stopped,
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A document could not be serialised.
+    #[error("cannot write an image document")]
+    Json(#[source] serde_json::Error),
+    /// An image config that is not one.
+    #[error("image config {digest} cannot be read")]
+    Config {
+        /// The config's digest.
+        digest: Digest,
+        /// Where and why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// No image for a platform that was asked for.
+    #[error("the image has nothing for {wanted}; it has {}", list(there))]
+    NoPlatform {
+        /// Asked for.
+        wanted: Platform,
+        /// What there is.
+        there: Vec<Platform>,
+    },
+    /// The own shell does not exist for a platform.
+    #[error("modelcar's shell is not built for {platform}")]
+    NoShell {
+        /// Asked for.
+        platform: Platform,
+    },
+    /// An index in an index.
+    #[error("{digest} is an index inside an index")]
+    NestedIndex {
+        /// The inner index.
+        digest: Digest,
+    },
+    /// A base whose config and manifest disagree.
+    #[error("the base's config names {diff_ids} layers, its manifest {layers}")]
+    BaseLayers {
+        /// In the config.
+        diff_ids: usize,
+        /// In the manifest.
+        layers: usize,
+    },
+    /// A layer that is no file system layer.
+    #[error("layer {digest} is `{media_type}`, which this image cannot hold")]
+    LayerType {
+        /// The layer.
+        digest: Digest,
+        /// What it is.
+        media_type: String,
+    },
+    /// An image without `/models`.
+    #[error("the image has no files under /models")]
+    NoModels,
+    /// A tar entry that would not stay below the directory, or is none that a model holds.
+    #[error("layer {digest} holds `{path}`, which is refused: {reason}")]
+    Entry {
+        /// The layer.
+        digest: Digest,
+        /// The entry's path, made printable.
+        path: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// A layer that is no tar.
+    #[error("layer {digest} cannot be unpacked")]
+    Unpacking {
+        /// The layer.
+        digest: Digest,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The directory to extract into is in the way.
+    #[error("{} exists and is not an empty directory", path.display())]
+    Occupied {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A file or directory refused.
+    #[error("cannot write {}", path.display())]
+    Writing {
+        /// On what.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+fn list(platforms: &[Platform]) -> String {
+    let names: Vec<String> = platforms.iter().map(ToString::to_string).collect();
+    if names.is_empty() { "no platform at all".to_owned() } else { names.join(", ") }
+}
+
+impl ImageError {
+    fn is_stop(&self) -> bool {
+        matches!(self, Self::Stopped)
+    }
+
+    /// What the user can do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Store(error) => error.hint(),
+            Self::NoShell { .. } => {
+                Some("linux/amd64, linux/arm64, linux/ppc64le and linux/s390x are there; for others use --base".to_owned())
+            }
+            Self::NoPlatform { there, .. } if !there.is_empty() => Some(format!("use --platform {}", there[0])),
+            Self::Occupied { .. } => Some("name a directory that does not exist yet; nothing was written".to_owned()),
+            Self::NoModels => Some("modelcar reads images that hold a model under /models; `modelcar inspect` shows the layers".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// The process exit code, see [`crate::exit_code`].
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Store(error) => error.exit_code(),
+            Self::Entry { .. } => crate::exit_code::REFUSED,
+            _ => crate::exit_code::FAILED,
+        }
+    }
+}

@@ -77,15 +77,30 @@ impl Location {
         }
     }
 
-    /// The same place, at another manifest.
+    /// The same place, at a digest.
     #[must_use]
     pub fn at(&self, digest: Digest) -> Self {
-        let image = Some(ManifestRef::Digest(digest));
         match self {
             Self::Registry(reference) => Self::Registry(reference.at(digest)),
-            Self::Layout { dir, .. } => Self::Layout { dir: dir.clone(), image },
-            Self::Archive { file, .. } => Self::Archive { file: file.clone(), image },
+            Self::Layout { .. } | Self::Archive { .. } => self.with(ManifestRef::Digest(digest)),
         }
+    }
+
+    /// The same layout or archive, at a name; a registry's tag.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Self {
+        match self {
+            Self::Registry(reference) => Self::Registry(reference.tagged(name)),
+            Self::Layout { .. } | Self::Archive { .. } => self.with(ManifestRef::Tag(name.to_owned())),
+        }
+    }
+
+    fn with(&self, image: ManifestRef) -> Self {
+        let mut location = self.clone();
+        if let Self::Layout { image: old, .. } | Self::Archive { image: old, .. } = &mut location {
+            *old = Some(image);
+        }
+        location
     }
 }
 

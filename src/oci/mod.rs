@@ -12,12 +12,14 @@ mod manifest;
 pub mod media_type;
 mod reference;
 pub mod tar_header;
+mod timestamp;
 
 pub use config::{ContainerConfig, History, ImageConfig, RootFs};
 pub use digest::{Digest, Hasher, InvalidDigest};
 pub use location::{InvalidLocation, Location};
 pub use manifest::{Descriptor, ImageIndex, ImageManifest, InvalidManifest, Manifest, Platform, RawManifest};
 pub use reference::{InvalidReference, ManifestRef, Reference};
+pub use timestamp::Timestamp;
 
 /// Annotations and labels: sorted, so that equal content gives equal bytes.
 pub type Annotations = std::collections::BTreeMap<String, String>;

@@ -98,6 +98,12 @@ impl Reference {
         Self { tag: None, digest: Some(digest), ..self.clone() }
     }
 
+    /// The same reference, tag and all, pinned to a digest.
+    #[must_use]
+    pub fn pinned(&self, digest: Digest) -> Self {
+        Self { digest: Some(digest), ..self.clone() }
+    }
+
     /// The same repository at a tag.
     #[must_use]
     pub fn tagged(&self, tag: &str) -> Self {

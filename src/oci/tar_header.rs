@@ -12,7 +12,7 @@ pub const TRAILER: [u8; 1024] = [0; 1024];
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EntryKind {
+pub enum EntryKind<'a> {
     /// A regular file; its bytes and their [`padding`] follow the header.
     File {
         /// The number of bytes.
@@ -22,23 +22,29 @@ pub enum EntryKind {
     },
     /// A directory, mode 0755.
     Directory,
+    /// A symbolic link, mode 0777 as every link has.
+    Symlink {
+        /// Where it points: at most 100 bytes, the rest is cut off.
+        target: &'a str,
+    },
 }
 
 /// The header of an entry: one block, or three and more where the path is longer than 100 bytes.
 ///
 /// `path` is relative, uses `/`, and holds no NUL; a directory's final `/` is added where it is missing. `mtime` is in seconds since 1970.
-pub fn header(path: &str, kind: EntryKind, mtime: u64) -> Vec<u8> {
+pub fn header(path: &str, kind: EntryKind<'_>, mtime: u64) -> Vec<u8> {
     let path = match kind {
         EntryKind::Directory if !path.ends_with('/') => format!("{path}/"),
         _ => path.to_owned(),
     };
     let mut bytes = long_name(path.as_bytes());
-    let (mode, size, flag) = match kind {
-        EntryKind::File { size, executable: false } => (0o644, size, b'0'),
-        EntryKind::File { size, executable: true } => (0o755, size, b'0'),
-        EntryKind::Directory => (0o755, 0, b'5'),
+    let (mode, size, flag, target) = match kind {
+        EntryKind::File { size, executable: false } => (0o644, size, b'0', ""),
+        EntryKind::File { size, executable: true } => (0o755, size, b'0', ""),
+        EntryKind::Directory => (0o755, 0, b'5', ""),
+        EntryKind::Symlink { target } => (0o777, 0, b'2', target),
     };
-    bytes.extend_from_slice(&block(path.as_bytes(), mode, size, mtime, flag));
+    bytes.extend_from_slice(&block(path.as_bytes(), mode, size, mtime, flag, target.as_bytes()));
     bytes
 }
 
@@ -53,7 +59,7 @@ fn long_name(path: &[u8]) -> Vec<u8> {
         return Vec::new();
     }
     let size = path.len() as u64 + 1;
-    let mut bytes = block(b"././@LongLink", 0o644, size, 0, b'L').to_vec();
+    let mut bytes = block(b"././@LongLink", 0o644, size, 0, b'L', b"").to_vec();
     bytes.extend_from_slice(path);
     bytes.resize(512 + (path.len() + 1).next_multiple_of(512), 0);
     bytes
@@ -63,7 +69,7 @@ fn long_name(path: &[u8]) -> Vec<u8> {
 const NAME: usize = 100;
 
 /// One header block. Fields, offsets and the NUL after octal digits are those of GNU tar.
-fn block(path: &[u8], mode: u64, size: u64, mtime: u64, flag: u8) -> [u8; 512] {
+fn block(path: &[u8], mode: u64, size: u64, mtime: u64, flag: u8, target: &[u8]) -> [u8; 512] {
     let mut block = [0; 512];
     let name = &path[..path.len().min(NAME)];
     block[..name.len()].copy_from_slice(name);
@@ -73,6 +79,8 @@ fn block(path: &[u8], mode: u64, size: u64, mtime: u64, flag: u8) -> [u8; 512] {
     number(&mut block[124..136], size);
     number(&mut block[136..148], mtime);
     block[156] = flag;
+    let target = &target[..target.len().min(NAME)];
+    block[157..157 + target.len()].copy_from_slice(target);
     block[257..265].copy_from_slice(b"ustar  \0");
     // The checksum counts its own field as spaces, and ends in NUL and space instead of digit and NUL.
     block[148..156].fill(b' ');
@@ -107,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    fn file(size: u64) -> EntryKind {
+    fn file(size: u64) -> EntryKind<'static> {
         EntryKind::File { size, executable: false }
     }
 

@@ -1,0 +1,136 @@
+//! What lies below the model layers: modelcar's own shell, nothing, or another image.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use super::shell;
+use super::transfer::Blob;
+use super::{ImageError, platforms};
+use crate::oci::{ContainerConfig, Descriptor, Digest, ImageConfig, ImageManifest, Platform, RawManifest, RootFs, media_type};
+use crate::store::{BlobSource, Store, read_blob};
+
+/// The user that a container of the image runs as unless the cluster says otherwise: nobody.
+const NOBODY: &str = "65534";
+/// Where KServe's scripts find `sh`, `ls`, `ln` and the others.
+const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// The largest config that is read, in bytes.
+const MAX_CONFIG: u64 = 1 << 20;
+
+/// The layers below the model, for every platform of the image.
+#[derive(Default)]
+pub struct Base {
+    /// One for each platform.
+    pub images: Vec<BaseImage>,
+    /// The name and digest of another image, for `org.opencontainers.image.base.*`.
+    pub origin: Option<(String, Digest)>,
+    /// What was changed or should be known.
+    pub notes: Vec<String>,
+}
+
+/// The layers below the model on one platform.
+pub struct BaseImage {
+    /// Where it runs; its `rootfs` names the layers' diff IDs.
+    pub config: ImageConfig,
+    /// The layers, lowest first.
+    pub layers: Vec<Blob>,
+}
+
+impl Base {
+    /// Modelcar's own `/bin/sh`, which runs KServe's scripts and nothing else.
+    ///
+    /// # Errors
+    /// A platform that the shell is not built for.
+    pub fn shell(platforms: &[Platform], mtime: u64) -> Result<Self, ImageError> {
+        let image = |platform: &Platform| {
+            let layer = shell::layer(platform, mtime)?;
+            let mut config = empty_config(platform.clone());
+            config.rootfs.diff_ids.push(layer.descriptor.digest);
+            Ok(BaseImage { config, layers: vec![layer] })
+        };
+        Ok(Self { images: platforms.iter().map(image).collect::<Result<_, ImageError>>()?, ..Self::default() })
+    }
+
+    /// No layer at all. Good for the native and fetch deliveries; modelcar needs a shell.
+    pub fn none(platforms: &[Platform]) -> Self {
+        let images = platforms.iter().map(|platform| BaseImage { config: empty_config(platform.clone()), layers: Vec::new() }).collect();
+        let note = "without a base the image has no shell: it serves oci+native:// and oci+fetch://, not KServe's modelcar sidecar";
+        Self { images, origin: None, notes: vec![note.to_owned()] }
+    }
+
+    /// Another image: all its platforms, or those asked for.
+    ///
+    /// # Errors
+    /// An image without any of the platforms, or with layers that no image can take over.
+    pub fn image(store: &Arc<dyn Store>, name: &str, raw: &RawManifest, platforms: Option<&[Platform]>) -> Result<Self, ImageError> {
+        let mut base = Self { origin: Some((name.to_owned(), raw.digest())), ..Self::default() };
+        for manifest in platforms::images(store.as_ref(), raw, platforms)? {
+            let image = read_image(store, &manifest, &mut base.notes)?;
+            base.images.push(image);
+        }
+        Ok(base)
+    }
+}
+
+fn empty_config(platform: Platform) -> ImageConfig {
+    let config =
+        ContainerConfig { user: NOBODY.to_owned(), env: vec![PATH.to_owned()], working_dir: "/".to_owned(), ..ContainerConfig::default() };
+    ImageConfig { platform, config, rootfs: RootFs::default(), ..ImageConfig::default() }
+}
+
+fn read_image(store: &Arc<dyn Store>, manifest: &ImageManifest, notes: &mut Vec<String>) -> Result<BaseImage, ImageError> {
+    let mut config = read_config(store.as_ref(), &manifest.config)?;
+    if config.rootfs.diff_ids.len() != manifest.layers.len() {
+        return Err(ImageError::BaseLayers { diff_ids: config.rootfs.diff_ids.len(), layers: manifest.layers.len() });
+    }
+    disarm(&mut config, notes);
+    let layers = manifest.layers.iter().map(|layer| take_over(store, layer)).collect::<Result<_, _>>()?;
+    Ok(BaseImage { config, layers })
+}
+
+/// KServe sets `args` and no `command`, so an entrypoint would be run with the sidecar's script as its arguments.
+fn disarm(config: &mut ImageConfig, notes: &mut Vec<String>) {
+    let entrypoint = config.config.entrypoint.take().filter(|entrypoint| !entrypoint.is_empty());
+    config.config.cmd = None;
+    if let Some(entrypoint) = entrypoint {
+        let note = format!("the base's entrypoint {entrypoint:?} is cleared: KServe's modelcar sidecar passes its script as arguments");
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+    if !config.config.env.iter().any(|variable| variable.starts_with("PATH=")) {
+        config.config.env.push(PATH.to_owned());
+    }
+}
+
+fn take_over(store: &Arc<dyn Store>, layer: &Descriptor) -> Result<Blob, ImageError> {
+    let media_type = match layer.media_type.as_str() {
+        media_type::LAYER_TAR | media_type::LAYER_GZIP | media_type::LAYER_ZSTD => layer.media_type.as_str(),
+        media_type::DOCKER_LAYER_GZIP => media_type::LAYER_GZIP,
+        other => return Err(ImageError::LayerType { digest: layer.digest, media_type: other.to_owned() }),
+    };
+    let descriptor = Descriptor { media_type: media_type.to_owned(), ..layer.clone() };
+    Ok(Blob { source: Arc::new(StoredBlob { store: store.clone(), blob: descriptor.clone() }), descriptor })
+}
+
+/// Reads an image's config.
+///
+/// # Errors
+/// A config that is missing, too large or not one.
+pub fn read_config(store: &dyn Store, config: &Descriptor) -> Result<ImageConfig, ImageError> {
+    let bytes = read_blob(store, config, MAX_CONFIG)?;
+    serde_json::from_slice(&bytes).map_err(|source| ImageError::Config { digest: config.digest, source })
+}
+
+/// A blob of a store as the source of a copy.
+pub struct StoredBlob {
+    /// Where it is.
+    pub store: Arc<dyn Store>,
+    /// Which.
+    pub blob: Descriptor,
+}
+
+impl BlobSource for StoredBlob {
+    fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+        self.store.get_blob(&self.blob).map_err(io::Error::other)
+    }
+}

@@ -1,0 +1,129 @@
+//! Copies an image from store to store, byte for byte, with everything that speaks about it.
+//!
+//! Signatures are manifests of their own, and most copy tools follow the tag and leave them behind: the image arrives unsigned and
+//! nothing fails until a cluster refuses it (chainguard-dev/edu#3957, Azure/ARO-RP#4779). So companions travel along.
+
+use std::sync::Arc;
+
+use super::ImageError;
+use super::base::StoredBlob;
+use super::transfer::{Blob, Placed, place};
+use super::watch::{Event, Watch};
+use crate::oci::{Descriptor, Digest, Manifest, ManifestRef, RawManifest};
+use crate::store::{Store, StoreError};
+
+/// How deep indexes may lie in indexes.
+const MAX_DEPTH: usize = 3;
+/// The most manifests of one image, companions included.
+const MAX_MANIFESTS: usize = 4096;
+/// What cosign appends to `sha256-<hex>` for the tags of its classic attachments.
+const ATTACHMENTS: [&str; 3] = ["sig", "att", "sbom"];
+
+/// What a copy did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Copied {
+    /// Every blob, and whether it had to be sent.
+    pub blobs: Vec<Placed>,
+    /// Signatures, attestations and other referrers that came along.
+    pub companions: usize,
+}
+
+impl Copied {
+    /// The bytes of all blobs.
+    pub fn bytes(&self) -> u64 {
+        self.blobs.iter().map(|blob| blob.descriptor.size).sum()
+    }
+
+    /// The bytes of the blobs that were sent.
+    pub fn sent_bytes(&self) -> u64 {
+        self.blobs.iter().filter(|blob| blob.sent).map(|blob| blob.descriptor.size).sum()
+    }
+}
+
+/// Copies the image of manifest `raw` with its signatures, attestations and other referrers, and tags it.
+///
+/// # Errors
+/// Whatever either store answers; tags move last, so a failed copy leaves none that points to half an image.
+pub fn copy(from: &Arc<dyn Store>, raw: &RawManifest, to: &dyn Store, at: &[ManifestRef], watch: &Watch) -> Result<Copied, ImageError> {
+    let mut image = Parts { from: from.as_ref(), blobs: Vec::new(), manifests: Vec::new() };
+    image.add(raw, ManifestRef::Digest(raw.digest()), 0)?;
+    let subjects: Vec<Digest> = image.manifests.iter().map(|(manifest, _)| manifest.digest()).collect();
+    for subject in &subjects {
+        image.add_companions(subject)?;
+    }
+
+    let blobs: Vec<Blob> = image.blobs.into_iter().map(|descriptor| stored(from, descriptor)).collect();
+    watch.tell(Event::Begun { hash: 0, blobs: blobs.iter().map(|blob| (blob.descriptor.digest.short(), blob.descriptor.size)).collect() });
+    let (_, placed) = place(&[], &blobs, to, watch)?;
+    for (manifest, place) in &image.manifests {
+        to.put_manifest(manifest, place)?;
+    }
+    for tag in at {
+        to.put_manifest(raw, tag)?;
+    }
+    to.commit()?;
+    Ok(Copied { blobs: placed, companions: image.manifests.len() - subjects.len() })
+}
+
+fn stored(from: &Arc<dyn Store>, descriptor: Descriptor) -> Blob {
+    Blob { source: Arc::new(StoredBlob { store: from.clone(), blob: descriptor.clone() }), descriptor }
+}
+
+/// What belongs to an image: blobs once each, manifests in the order in which they may be put.
+struct Parts<'a> {
+    from: &'a dyn Store,
+    blobs: Vec<Descriptor>,
+    manifests: Vec<(RawManifest, ManifestRef)>,
+}
+
+impl Parts<'_> {
+    fn add(&mut self, raw: &RawManifest, place: ManifestRef, depth: usize) -> Result<(), ImageError> {
+        if self.manifests.iter().any(|(known, at)| known == raw && *at == place) {
+            return Ok(());
+        }
+        if depth > MAX_DEPTH {
+            return Err(ImageError::NestedIndex { digest: raw.digest() });
+        }
+        if self.manifests.len() >= MAX_MANIFESTS {
+            let size = self.manifests.len() as u64;
+            return Err(StoreError::TooLarge { what: "the list of manifests".to_owned(), size, limit: MAX_MANIFESTS as u64 }.into());
+        }
+        match raw.parse().map_err(StoreError::from)? {
+            Manifest::Image(manifest) => self.add_blobs(manifest.layers.into_iter().chain([manifest.config])),
+            Manifest::Index(index) => {
+                for child in &index.manifests {
+                    let child = ManifestRef::Digest(child.digest);
+                    let raw = self.from.get_manifest(&child)?;
+                    self.add(&raw, child, depth + 1)?;
+                }
+            }
+        }
+        self.manifests.push((raw.clone(), place));
+        Ok(())
+    }
+
+    fn add_blobs(&mut self, blobs: impl Iterator<Item = Descriptor>) {
+        for blob in blobs {
+            if self.blobs.iter().all(|known| known.digest != blob.digest) {
+                self.blobs.push(blob);
+            }
+        }
+    }
+
+    fn add_companions(&mut self, subject: &Digest) -> Result<(), ImageError> {
+        for attachment in ATTACHMENTS {
+            let tag = ManifestRef::Tag(format!("sha256-{}.{attachment}", subject.hex()));
+            match self.from.get_manifest(&tag) {
+                Ok(raw) => self.add(&raw, tag, 1)?,
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        for referrer in self.from.referrers(subject)? {
+            let place = ManifestRef::Digest(referrer.digest);
+            let raw = self.from.get_manifest(&place)?;
+            self.add(&raw, place, 1)?;
+        }
+        Ok(())
+    }
+}

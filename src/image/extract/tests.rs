@@ -1,0 +1,193 @@
+use std::io::Write as _;
+
+use super::*;
+use crate::oci::tar_header::{EntryKind, TRAILER, header, padding};
+use crate::oci::{ImageManifest, ManifestRef};
+use crate::store::layout::LayoutStore;
+use crate::store::{Access, Store};
+
+/// A tar under construction.
+#[derive(Default)]
+struct Tar(Vec<u8>);
+
+impl Tar {
+    fn file(mut self, path: &str, content: &[u8]) -> Self {
+        self.0.extend(header(path, EntryKind::File { size: content.len() as u64, executable: false }, 0));
+        self.0.extend(content);
+        self.0.resize(self.0.len() + usize::try_from(padding(content.len() as u64)).unwrap(), 0);
+        self
+    }
+
+    fn directory(mut self, path: &str) -> Self {
+        self.0.extend(header(path, EntryKind::Directory, 0));
+        self
+    }
+
+    fn link(mut self, path: &str, target: &str) -> Self {
+        self.0.extend(header(path, EntryKind::Symlink { target }, 0));
+        self
+    }
+
+    /// An entry of any type.
+    fn other(mut self, path: &str, flag: u8, target: &str) -> Self {
+        let mut block = header(path, EntryKind::Symlink { target }, 0);
+        block[156] = flag;
+        let mut fixed = tar::Header::from_byte_slice(&block).clone();
+        fixed.set_cksum();
+        self.0.extend(fixed.as_bytes());
+        self
+    }
+
+    fn end(mut self) -> Vec<u8> {
+        self.0.extend(TRAILER);
+        self.0
+    }
+}
+
+struct Bench {
+    home: tempfile::TempDir,
+    store: LayoutStore,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let store = LayoutStore::open(&home.path().join("layout"), Access::Write).unwrap();
+        Self { home, store }
+    }
+
+    fn image(&self, layers: &[(&str, Vec<u8>)]) -> RawManifest {
+        let put = |media_type: &str, bytes: &Vec<u8>| {
+            let descriptor = Descriptor::of(media_type, bytes);
+            self.store.put_blob(&descriptor, bytes).unwrap();
+            descriptor
+        };
+        let layers = layers.iter().map(|(media_type, bytes)| put(media_type, bytes)).collect();
+        let raw = RawManifest::image(&ImageManifest::new(put(media_type::CONFIG, &b"{}".to_vec()), layers)).unwrap();
+        self.store.put_manifest(&raw, &ManifestRef::Tag("v1".to_owned())).unwrap();
+        raw
+    }
+
+    fn extract(&self, layers: &[Vec<u8>]) -> Result<Extracted, ImageError> {
+        let layers: Vec<_> = layers.iter().map(|layer| (media_type::LAYER_TAR, layer.clone())).collect();
+        extract(&self.store, &self.image(&layers), None, &self.out())
+    }
+
+    fn out(&self) -> PathBuf {
+        self.home.path().join("out")
+    }
+
+    /// What is in the home besides the layout.
+    fn left(&self) -> Vec<String> {
+        let names = std::fs::read_dir(self.home.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name != "layout").collect()
+    }
+}
+
+#[test]
+fn gives_the_files_under_models_and_nothing_else() {
+    let bench = Bench::new();
+    let shell = Tar::default().file("bin/sh", b"shell").end();
+    let model = Tar::default().directory("models").directory("models/1").file("models/1/model.onnx", b"weights").end();
+    assert_eq!(bench.extract(&[shell, model]).unwrap(), Extracted { files: 1, bytes: 7 });
+    assert_eq!(std::fs::read(bench.out().join("1/model.onnx")).unwrap(), b"weights");
+    assert_eq!(bench.left(), ["out"]);
+}
+
+#[test]
+fn reads_what_other_tools_write() {
+    let bench = Bench::new();
+    let dotted =
+        Tar::default().file("./models/a", b"a").file("/models/b", b"b").link("models/c", "a").other("models/d", b'1', "models/a").end();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&dotted).unwrap();
+    let raw = bench.image(&[(media_type::DOCKER_LAYER_GZIP, gzip.finish().unwrap())]);
+    assert_eq!(extract(&bench.store, &raw, None, &bench.out()).unwrap().files, 4);
+    for (name, content) in [("a", "a"), ("b", "b"), ("c", "a"), ("d", "a")] {
+        assert_eq!(std::fs::read_to_string(bench.out().join(name)).unwrap(), content);
+    }
+}
+
+#[test]
+fn upper_layers_replace_and_white_out() {
+    let bench = Bench::new();
+    let lower = Tar::default().file("models/a", b"old").file("models/b", b"gone").file("models/c/d", b"gone").end();
+    let upper =
+        Tar::default().file("models/a", b"new").file("models/.wh.b", b"").file("models/c/.wh..wh..opq", b"").file("models/c/e", b"e").end();
+    bench.extract(&[lower, upper]).unwrap();
+    assert_eq!(std::fs::read(bench.out().join("a")).unwrap(), b"new");
+    assert!(!bench.out().join("b").exists());
+    assert!(!bench.out().join("c/d").exists());
+    assert!(bench.out().join("c/e").exists());
+}
+
+#[test]
+fn no_entry_leaves_the_directory() {
+    let hostile: [(&str, Tar); 10] = [
+        ("climbs", Tar::default().file("models/../../evil", b"x")),
+        ("climbs at once", Tar::default().file("../evil", b"x")),
+        ("backslash", Tar::default().file("models/..\\evil", b"x")),
+        ("absolute link", Tar::default().link("models/a", "/etc/passwd")),
+        ("link out", Tar::default().link("models/a", "../../etc/passwd")),
+        ("link out by a detour", Tar::default().link("models/a", "b/../../../etc/passwd")),
+        ("through a link", Tar::default().link("models/a", "b").file("models/a/c", b"x")),
+        ("hard link out", Tar::default().other("models/a", b'1', "../../etc/passwd")),
+        ("hard link to the base", Tar::default().file("etc/shadow", b"x").other("models/a", b'1', "etc/shadow")),
+        ("device", Tar::default().other("models/a", b'3', "")),
+    ];
+    for (name, tar) in hostile {
+        let bench = Bench::new();
+        let error = bench.extract(&[tar.file("models/good", b"x").end()]).unwrap_err();
+        assert!(matches!(error, ImageError::Entry { .. }), "{name}: {error:?}");
+        assert_eq!(error.exit_code(), crate::exit_code::REFUSED);
+        assert_eq!(bench.left(), Vec::<String>::new(), "{name} left something behind");
+    }
+}
+
+#[test]
+fn a_layer_with_another_digest_leaves_nothing() {
+    let bench = Bench::new();
+    let layer = Tar::default().file("models/a", &[7; 100_000]).end();
+    let raw = bench.image(&[(media_type::LAYER_TAR, layer.clone())]);
+    let blob = bench.home.path().join("layout/blobs/sha256").join(Descriptor::of("", &layer).digest.hex());
+    let mut changed = layer;
+    changed[70_000] ^= 1;
+    std::fs::write(blob, changed).unwrap();
+    let error = extract(&bench.store, &raw, None, &bench.out()).unwrap_err();
+    assert_eq!(error.exit_code(), crate::exit_code::REFUSED, "{error:?}");
+    assert_eq!(bench.left(), Vec::<String>::new());
+}
+
+#[test]
+fn a_folder_that_holds_something_is_never_touched() {
+    let bench = Bench::new();
+    std::fs::create_dir(bench.out()).unwrap();
+    let layer = || Tar::default().file("models/a", b"a").end();
+    bench.extract(&[layer()]).unwrap();
+    std::fs::remove_dir_all(bench.out()).unwrap();
+    std::fs::create_dir(bench.out()).unwrap();
+    std::fs::write(bench.out().join("mine"), "mine").unwrap();
+    assert!(matches!(bench.extract(&[layer()]), Err(ImageError::Occupied { .. })));
+    assert_eq!(std::fs::read_dir(bench.out()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_name_without_end_is_refused_in_bounded_memory() {
+    let bench = Bench::new();
+    let mut long = header(&"x".repeat(200), EntryKind::File { size: 0, executable: false }, 0);
+    let size = 8 << 20;
+    let mut fixed = tar::Header::from_byte_slice(&long[..512]).clone();
+    fixed.set_size(size);
+    fixed.set_cksum();
+    long[..512].copy_from_slice(fixed.as_bytes());
+    long.resize(usize::try_from(size).unwrap() + 4096, b'x');
+    let error = bench.extract(&[long]).unwrap_err();
+    assert!(matches!(error, ImageError::Unpacking { .. }), "{error:?}");
+}
+
+#[test]
+fn an_image_without_models_says_so() {
+    let bench = Bench::new();
+    assert!(matches!(bench.extract(&[Tar::default().file("bin/sh", b"x").end()]), Err(ImageError::NoModels)));
+    assert_eq!(bench.left(), Vec::<String>::new());
+}

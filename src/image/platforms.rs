@@ -1,0 +1,53 @@
+//! The manifests of an image: the one there is, or those of an index, by platform.
+
+use super::ImageError;
+use crate::oci::{Descriptor, ImageManifest, Manifest, ManifestRef, Platform, RawManifest};
+use crate::store::Store;
+
+/// The most manifests of an index that are looked at.
+const MAX_MANIFESTS: usize = 256;
+
+/// The image manifests behind `raw`, for all its platforms or those asked for.
+///
+/// Entries of an index without a platform, or with `unknown/unknown`, are not images (attestations, ModelPack manifests).
+///
+/// # Errors
+/// [`ImageError::NoPlatform`] where a platform asked for is not there.
+pub fn images(store: &dyn Store, raw: &RawManifest, platforms: Option<&[Platform]>) -> Result<Vec<ImageManifest>, ImageError> {
+    let index = match raw.parse().map_err(crate::store::StoreError::from)? {
+        Manifest::Image(manifest) => return Ok(vec![manifest]),
+        Manifest::Index(index) => index,
+    };
+    let images: Vec<&Descriptor> = index.manifests.iter().filter(|entry| is_image(entry)).take(MAX_MANIFESTS).collect();
+    let chosen = match platforms {
+        None => images,
+        Some(platforms) => platforms.iter().map(|platform| find(&images, platform)).collect::<Result<_, _>>()?,
+    };
+    chosen.into_iter().map(|entry| child(store, entry)).collect()
+}
+
+/// Whether an entry of an index is an image that a container can be made of.
+pub fn is_image(entry: &Descriptor) -> bool {
+    entry.platform.as_ref().is_some_and(|platform| platform.os != "unknown")
+}
+
+fn find<'a>(images: &[&'a Descriptor], platform: &Platform) -> Result<&'a Descriptor, ImageError> {
+    let fits = |entry: &&&Descriptor| {
+        entry.platform.as_ref().is_some_and(|own| {
+            own.os == platform.os
+                && own.architecture == platform.architecture
+                && (platform.variant.is_none() || own.variant == platform.variant)
+        })
+    };
+    images.iter().find(fits).copied().ok_or_else(|| ImageError::NoPlatform {
+        wanted: platform.clone(),
+        there: images.iter().filter_map(|entry| entry.platform.clone()).collect(),
+    })
+}
+
+fn child(store: &dyn Store, entry: &Descriptor) -> Result<ImageManifest, ImageError> {
+    match store.get_manifest(&ManifestRef::Digest(entry.digest))?.parse().map_err(crate::store::StoreError::from)? {
+        Manifest::Image(manifest) => Ok(manifest),
+        Manifest::Index(_) => Err(ImageError::NestedIndex { digest: entry.digest }),
+    }
+}
