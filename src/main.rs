@@ -1,3 +1,7 @@
-//! The `modelcar` binary.
+//! The `modelcar` binary: parses, runs, maps errors to exit codes; nothing else.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(modelcar::cli::main(std::env::args_os()))
+}

@@ -1,1 +1,141 @@
-//! The cli room.
+//! The command line. One file per verb; each asks the rooms below and prints, and has no logic of its own.
+//!
+//! Habits of the ecosystem hold: references, `-t`, `-o` and `--push` as docker and podman users know them, `--authfile`,
+//! `--tls-verify`, `--format json`, `SOURCE_DATE_EPOCH`, `NO_COLOR`; data on standard output, talk on standard error.
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::exit_code;
+use crate::report::{Ui, Volume, failure};
+
+mod build;
+mod completions;
+mod destination;
+mod error;
+mod extract;
+mod inspect;
+mod keygen;
+mod man;
+mod options;
+mod patch;
+mod pull;
+mod push;
+mod resolve;
+mod ship;
+mod sign;
+mod verify;
+
+pub use error::CliError;
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 done, 1 failed, 2 usage, 3 verification refused, 4 pushed but not signed, 5 someone else changed it first.
+
+An image is REGISTRY/REPOSITORY:TAG, oci:DIR:NAME or oci-archive:FILE:NAME.";
+
+/// From a trained model to a signed, digest-pinned KServe InferenceService.
+#[derive(Debug, Parser)]
+#[command(name = "modelcar", version, about, after_help = AFTER_HELP, max_term_width = 110, propagate_version = true)]
+pub struct Cli {
+    #[command(flatten)]
+    talk: Talk,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// How much is said.
+#[derive(Debug, clap::Args)]
+struct Talk {
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Talk")]
+    quiet: bool,
+    /// Say what is done inside; twice for every request
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Talk")]
+    verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// The whole way: build, push, sign, verify, patch the site, commit
+    Ship(Box<ship::Args>),
+    /// Build a reproducible ModelCar image from a model
+    Build(Box<build::Args>),
+    /// Send an image from a layout or archive to a registry
+    Push(push::Args),
+    /// Fetch an image into an OCI layout
+    Pull(pull::Args),
+    /// Take the model out of an image: the files under /models
+    Extract(extract::Args),
+    /// Show an image or a model on disk
+    Inspect(inspect::Args),
+    /// Make a key pair for signing, as cosign does
+    Keygen(keygen::Args),
+    /// Sign an image for every consumer: podman, CRI-O and OpenShift, and cosign 3
+    Sign(sign::Args),
+    /// Check an image's signatures; exit code 3 if any consumer would refuse it
+    Verify(verify::Args),
+    /// Print the InferenceService or its patch for an image
+    Patch(patch::Args),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+    /// Write the man pages
+    Man(man::Args),
+}
+
+/// Parses, runs and tells the process's exit code.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    log(cli.talk.verbose);
+    let ui = Ui::new(if cli.talk.quiet { Volume::Quiet } else { Volume::Normal });
+    match run(cli.verb, &ui) {
+        Ok(()) => exit_code::OK,
+        Err(error) => {
+            ui.fail(&failure::render(&error, error.hint().as_deref()));
+            error.exit_code()
+        }
+    }
+}
+
+fn run(verb: Verb, ui: &Ui) -> Result<(), CliError> {
+    match verb {
+        Verb::Ship(args) => args.run(ui),
+        Verb::Build(args) => args.run(ui),
+        Verb::Push(args) => args.run(ui),
+        Verb::Pull(args) => args.run(ui),
+        Verb::Extract(args) => args.run(ui),
+        Verb::Inspect(args) => args.run(ui),
+        Verb::Keygen(args) => args.run(ui),
+        Verb::Sign(args) => args.run(ui),
+        Verb::Verify(args) => args.run(ui),
+        Verb::Patch(args) => args.run(ui),
+        Verb::Completions(args) => args.run(ui),
+        Verb::Man(args) => args.run(ui),
+    }
+}
+
+/// clap's own words for wrong usage, help and version; a reader that went away is no error.
+fn usage(error: &clap::Error) -> u8 {
+    let _ = error.print();
+    if error.use_stderr() { exit_code::USAGE } else { exit_code::OK }
+}
+
+fn log(verbosity: u8) {
+    let level = match verbosity {
+        0 => "modelcar=warn",
+        1 => "modelcar=debug",
+        _ => "debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("MODELCAR_LOG").unwrap_or_else(|_| level.into());
+    let color = console::colors_enabled_stderr();
+    // A second subscriber in one process (tests) is no error.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color).without_time().try_init();
+}
+
+/// The whole command tree, for man pages, completions and tests.
+pub fn command() -> clap::Command {
+    Cli::command()
+}

@@ -1,1 +1,10 @@
-//! The report room.
+//! What people and scripts read: progress, steps, tables, JSON and errors. Decides nothing.
+
+pub mod failure;
+pub mod image;
+mod progress;
+pub mod trust;
+pub mod ui;
+pub mod units;
+
+pub use ui::{Ui, Volume, timed};

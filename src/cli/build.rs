@@ -1,0 +1,214 @@
+//! `modelcar build`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::destination::{self, Destination};
+use super::options::{self, Format, RegistryArgs};
+use super::resolve::Found;
+use super::{CliError, options::pair};
+use crate::image::{Base, Build, Built, ImageSpec};
+use crate::model::{self, Links, Model, ReadOptions, Runtime, ServingLayout};
+use crate::oci::{Location, Platform, Timestamp};
+use crate::report::{Ui, timed, units};
+use crate::store::{Access, Store};
+
+/// The platforms of an image unless the user says otherwise.
+const PLATFORMS: [&str; 2] = ["amd64", "arm64"];
+
+/// What `build` and `ship` make an image of.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct ModelArgs {
+    /// The model: a file or a folder
+    pub(super) model: PathBuf,
+    /// The layout that a runtime wants under /models [default: by format]
+    #[arg(long, value_name = "RUNTIME")]
+    pub(super) runtime: Option<Runtime>,
+    /// The model's name, where a layout needs one (Triton) [default: the repository's last part]
+    #[arg(long, value_name = "NAME")]
+    pub(super) model_name: Option<String>,
+    /// Also follow symbolic links that leave the model's folder
+    #[arg(long)]
+    pub(super) follow_links: bool,
+    /// What lies below the model: an image, or `none` [default: modelcar's own tiny shell]
+    #[arg(long, value_name = "REF|oci:DIR|none")]
+    pub(super) base: Option<String>,
+    /// The platforms, separated by commas [default: linux/amd64,linux/arm64, or the base's]
+    #[arg(long, value_name = "OS/ARCH", value_delimiter = ',')]
+    pub(super) platform: Vec<Platform>,
+    /// An annotation of the image; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    pub(super) annotation: Vec<(String, String)>,
+    /// A label of the image's config; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    pub(super) label: Vec<(String, String)>,
+}
+
+/// The verb's own options.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// The image's name, such as quay.io/org/model:v1; may be repeated
+    #[arg(short, long, value_name = "REF", value_parser = options::location)]
+    tag: Vec<Location>,
+    /// Where the image goes: oci:DIR or oci-archive:FILE [default: oci:modelcar.oci]
+    #[arg(short, long, value_name = "DEST", value_parser = options::location)]
+    output: Option<Location>,
+    /// Send the image to the registry of -t
+    #[arg(long)]
+    push: bool,
+    /// Only tell which image it would be; write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// How the result is printed
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+    #[command(flatten)]
+    registry: RegistryArgs,
+}
+
+impl Args {
+    pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
+        let (model, layout) = self.model.read(&self.tag)?;
+        let destination = destination::decide(&self.tag, self.output.as_ref(), self.push, &self.model.stem())?;
+        tell(ui, &model, &layout);
+        let build = self.model.plan(&model, layout, &self.registry, ui)?;
+        let (built, time) = timed(|| -> Result<Built, CliError> {
+            if self.dry_run {
+                return Ok(build.dry_run(&ui.watch())?);
+            }
+            let store = self.registry.open(&destination.location, Access::Write)?;
+            Ok(build.run(store.as_ref(), &destination.names, &ui.watch())?)
+        })?;
+        let verb = if self.dry_run { "would be" } else { "stored" };
+        ui.step("build", format!("{} {verb} as {}", summary(&built), destination.location), time);
+        self.print(ui, &built, &destination)
+    }
+
+    fn print(&self, ui: &Ui, built: &Built, destination: &Destination) -> Result<(), CliError> {
+        let digest = built.index().digest();
+        match self.format {
+            Format::Text => ui.data(destination.location.at(digest))?,
+            Format::Json => ui.data(serde_json::to_string_pretty(&BuildView::of(built, destination))?)?,
+        }
+        Ok(())
+    }
+}
+
+impl ModelArgs {
+    /// Reads the model and lays it out.
+    pub(super) fn read(&self, names: &[Location]) -> Result<(Model, ServingLayout), CliError> {
+        let follow_links = if self.follow_links { Links::Anywhere } else { Links::Inside };
+        let model = model::read(&self.model, &ReadOptions { follow_links })?;
+        let layout = model::lay_out(&model, self.runtime, &self.name(names))?;
+        Ok((model, layout))
+    }
+
+    /// The model's name: as given, or the last part of the repository, or of the path.
+    fn name(&self, names: &[Location]) -> String {
+        let repository = names.iter().find_map(Location::reference);
+        let last = repository.and_then(|reference| reference.repository().rsplit('/').next().map(str::to_owned));
+        self.model_name.clone().or(last).unwrap_or_else(|| self.stem())
+    }
+
+    /// The model's file name without its ending, made fit for a tag.
+    pub(super) fn stem(&self) -> String {
+        let path = std::path::absolute(&self.model).unwrap_or_else(|_| self.model.clone());
+        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let fit = |character: char| if character.is_ascii_alphanumeric() || "._-".contains(character) { character } else { '-' };
+        let tag: String = stem.chars().map(fit).take(128).collect();
+        let tag = tag.trim_start_matches(['.', '-']);
+        if tag.is_empty() { "model".to_owned() } else { tag.to_owned() }
+    }
+
+    /// Plans the image on its base.
+    pub(super) fn plan(&self, model: &Model, layout: ServingLayout, registry: &RegistryArgs, ui: &Ui) -> Result<Build, CliError> {
+        let created = options::created()?;
+        let base = self.base(created, registry)?;
+        ui.notes(&base.notes);
+        let (own, labels) = (options::annotations(&self.annotation), options::annotations(&self.label));
+        Ok(Build::new(ImageSpec::of(model, layout, base, own, labels, created)))
+    }
+
+    fn base(&self, created: Timestamp, registry: &RegistryArgs) -> Result<Base, CliError> {
+        let platforms = match &self.platform[..] {
+            [] => PLATFORMS.map(Platform::linux).to_vec(),
+            platforms => platforms.to_vec(),
+        };
+        match self.base.as_deref() {
+            None => Ok(Base::shell(&platforms, created.seconds())?),
+            Some("none") => Ok(Base::none(&platforms)),
+            Some(image) => {
+                let found = Found::at(&image.parse()?, registry, Access::Read)?;
+                let wanted = Some(&platforms[..]).filter(|_| !self.platform.is_empty());
+                let store: Arc<dyn Store> = found.store.clone();
+                Ok(Base::image(&store, image, &found.manifest, wanted)?)
+            }
+        }
+    }
+}
+
+/// Says what the model is and what was noticed.
+pub(super) fn tell(ui: &Ui, model: &Model, layout: &ServingLayout) {
+    ui.notes(&model.notes);
+    ui.notes(&layout.notes);
+}
+
+/// `8 layers, 2.0 GiB (105.0 MiB sent)`.
+pub(super) fn summary(built: &Built) -> String {
+    let layers = units::count(built.layers.len() + built.base.len(), "layer");
+    format!("{layers}, {} ({} sent)", units::bytes(built.layer_bytes()), units::bytes(built.sent_bytes()))
+}
+
+/// What `--format json` prints.
+#[derive(Serialize)]
+pub(super) struct BuildView {
+    image: String,
+    digest: String,
+    content_digest: String,
+    size: u64,
+    sent: u64,
+    layers: Vec<LayerView>,
+}
+
+#[derive(Serialize)]
+struct LayerView {
+    digest: String,
+    size: u64,
+    sent: bool,
+    files: Vec<FileView>,
+}
+
+#[derive(Serialize)]
+struct FileView {
+    path: String,
+    size: u64,
+    digest: String,
+}
+
+impl BuildView {
+    fn of(built: &Built, destination: &Destination) -> Self {
+        let file = |(path, size, digest): &(String, u64, crate::oci::Digest)| FileView {
+            path: path.clone(),
+            size: *size,
+            digest: digest.to_string(),
+        };
+        let layers = built.layers.iter().zip(built.sent.iter().chain(std::iter::repeat(&false))).map(|(layer, sent)| LayerView {
+            digest: layer.descriptor.digest.to_string(),
+            size: layer.descriptor.size,
+            sent: *sent,
+            files: layer.files.iter().map(file).collect(),
+        });
+        Self {
+            image: destination.location.to_string(),
+            digest: built.index().digest().to_string(),
+            content_digest: built.content.to_string(),
+            size: built.layer_bytes(),
+            sent: built.sent_bytes(),
+            layers: layers.collect(),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! `modelcar inspect`: an image, or a model on disk.
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::CliError;
+use super::options::{Format, RegistryArgs};
+use super::resolve::Found;
+use crate::image::inspect::{Inspection, inspect};
+use crate::model::{self, Model, ReadOptions, ServingLayout};
+use crate::oci::Location;
+use crate::report::{Ui, image};
+use crate::store::Access;
+
+/// The verb's options.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// An image, or the path of a model
+    #[arg(value_name = "REF|PATH")]
+    what: String,
+    /// How the result is printed
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+    #[command(flatten)]
+    registry: RegistryArgs,
+}
+
+impl Args {
+    pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
+        let path = Path::new(&self.what);
+        if path.exists() {
+            return self.model(ui, path);
+        }
+        match self.what.parse() {
+            Ok(location) => self.image(ui, &location),
+            // `inspect model.onnx` with a slip of the pen is about a file, not about a registry called "model.onnx".
+            Err(_) if !self.what.contains(':') => self.model(ui, path),
+            Err(error) => Err(CliError::Location(error)),
+        }
+    }
+
+    fn image(&self, ui: &Ui, location: &Location) -> Result<(), CliError> {
+        let found = Found::at(location, &self.registry, Access::Read)?;
+        let inspection = inspect(found.store.as_ref(), &found.manifest)?;
+        match self.format {
+            Format::Text => ui.data(image::image(&self.what, &inspection).trim_end())?,
+            Format::Json => ui.data(serde_json::to_string_pretty(&ImageView { image: found.pinned(), inspection })?)?,
+        }
+        Ok(())
+    }
+
+    fn model(&self, ui: &Ui, path: &Path) -> Result<(), CliError> {
+        let model = model::read(path, &ReadOptions::default())?;
+        let layout = model::lay_out(&model, None, "model")?;
+        super::build::tell(ui, &model, &layout);
+        match self.format {
+            Format::Text => ui.data(image::model(&self.what, &model, &layout).trim_end())?,
+            Format::Json => ui.data(serde_json::to_string_pretty(&model_view(&model, &layout))?)?,
+        }
+        Ok(())
+    }
+}
+
+#[derive(Serialize)]
+struct ImageView {
+    image: String,
+    #[serde(flatten)]
+    inspection: Inspection,
+}
+
+fn model_view(model: &Model, layout: &ServingLayout) -> serde_json::Value {
+    let tensors = |tensors: &[model::TensorInfo]| -> Vec<String> { tensors.iter().map(ToString::to_string).collect() };
+    let facts: serde_json::Map<_, _> = model.facts.items.iter().map(|fact| (fact.key.to_string(), json!(fact.value))).collect();
+    let files: Vec<_> =
+        layout.files.iter().map(|placed| json!({"path": placed.file.path, "target": placed.target, "size": placed.file.size})).collect();
+    json!({
+        "format": model.format,
+        "facts": facts,
+        "inputs": tensors(&model.facts.inputs),
+        "outputs": tensors(&model.facts.outputs),
+        "runtime": layout.runtime.to_string(),
+        "files": files,
+        "notes": model.notes.iter().chain(&layout.notes).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,69 @@
+//! Options that several verbs share.
+
+use std::path::PathBuf;
+
+use crate::oci::{Annotations, Location, Timestamp};
+use crate::store::{self, Access, Store, StoreOptions};
+
+use super::CliError;
+
+/// How registries are reached.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Registry")]
+pub(super) struct RegistryArgs {
+    /// Credentials of docker or podman, before the usual places
+    #[arg(long, value_name = "FILE", env = "REGISTRY_AUTH_FILE")]
+    authfile: Option<PathBuf>,
+    /// Check certificates and refuse plain HTTP [default: true; loopback addresses may use plain HTTP]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    tls_verify: Option<bool>,
+    /// PEM certificates to trust besides the system's
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+}
+
+impl RegistryArgs {
+    pub(super) fn open(&self, location: &Location, access: Access) -> Result<Box<dyn Store>, CliError> {
+        let options = StoreOptions { authfile: self.authfile.clone(), tls_verify: self.tls_verify, ca_file: self.ca_file.clone() };
+        Ok(store::open(location, access, &options)?)
+    }
+}
+
+/// How a result is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For scripts: one document
+    Json,
+}
+
+/// A `KEY=VALUE` option.
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() && !key.contains(char::is_whitespace) => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("expected KEY=VALUE".to_owned()),
+    }
+}
+
+/// Pairs as annotations; a key given twice keeps its last value, as docker does.
+pub(super) fn annotations(pairs: &[(String, String)]) -> Annotations {
+    pairs.iter().cloned().collect()
+}
+
+/// The time of a build: `SOURCE_DATE_EPOCH` (<https://reproducible-builds.org/specs/source-date-epoch/>), else 1970.
+pub(super) fn created() -> Result<Timestamp, CliError> {
+    let Some(value) = std::env::var_os("SOURCE_DATE_EPOCH").filter(|value| !value.is_empty()) else { return Ok(Timestamp::default()) };
+    let seconds = value.to_str().and_then(|text| text.parse().ok());
+    let wrong = || CliError::usage(format!("SOURCE_DATE_EPOCH is {}", value.display()), "it is a whole number of seconds since 1970");
+    seconds.map(Timestamp::from_seconds).ok_or_else(wrong)
+}
+
+/// An image location, with the hint where it cannot be read.
+pub(super) fn location(text: &str) -> Result<Location, String> {
+    text.parse().map_err(|error: crate::oci::InvalidLocation| match error.hint() {
+        Some(hint) => format!("{error}\n\nhint: {hint}"),
+        None => error.to_string(),
+    })
+}

@@ -1,0 +1,102 @@
+//! `modelcar patch`.
+
+use super::CliError;
+use super::options::{self, RegistryArgs};
+use super::resolve::{Found, local_name};
+use crate::image::annotations::{FORMAT, RUNTIME};
+use crate::oci::{Annotations, Location, Manifest, RawManifest, Reference};
+use crate::report::Ui;
+use crate::rollout::{Delivery, Generation, ModelFormat, PatchForm, Service, ServiceName, render};
+use crate::store::{Access, StoreError};
+
+/// What the InferenceService looks like.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "InferenceService")]
+pub(super) struct ServiceArgs {
+    /// The InferenceService's name
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: ServiceName,
+    /// The namespace, where one is written
+    #[arg(long, value_name = "NAME")]
+    pub(super) namespace: Option<String>,
+    /// What the cluster's KServe can do: 0.15, 0.17, 0.20, 0.21, or an OpenShift AI version such as rhoai-3.4
+    #[arg(long, value_name = "VERSION", default_value = "0.17")]
+    pub(super) kserve: Generation,
+    /// How KServe mounts the image: modelcar, native, fetch
+    #[arg(long, value_name = "DELIVERY", default_value = "modelcar")]
+    pub(super) delivery: Delivery,
+    /// The ServingRuntime's name [default: by the image's layout]
+    #[arg(long, value_name = "NAME")]
+    pub(super) serving_runtime: Option<String>,
+}
+
+/// The verb's options.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The image
+    #[arg(value_name = "REF", value_parser = options::location)]
+    image: Location,
+    #[command(flatten)]
+    service: ServiceArgs,
+    /// The form: merge, json6902, kustomize or manifest
+    #[arg(long = "as", value_name = "FORM", default_value = "merge")]
+    form: PatchForm,
+    #[command(flatten)]
+    registry: RegistryArgs,
+}
+
+impl Args {
+    pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
+        self.service.kserve.supports(self.service.delivery)?;
+        let found = Found::at(&self.image, &self.registry, Access::Read)?;
+        let service = self.service.of(&found, ui)?;
+        ui.data(render(&service, self.form)?.trim_end())?;
+        Ok(())
+    }
+}
+
+impl ServiceArgs {
+    /// The InferenceService of an image that was found.
+    pub(super) fn of(&self, found: &Found, ui: &Ui) -> Result<Service, CliError> {
+        let annotations = annotations(&found.manifest)?;
+        Ok(self.service(self.image_name(found, ui)?.pinned(found.manifest.digest()), &annotations))
+    }
+
+    /// The InferenceService of an image by its pinned reference and annotations.
+    pub(super) fn service(&self, image: Reference, annotations: &Annotations) -> Service {
+        let format = annotations.get(FORMAT).cloned().unwrap_or_else(|| "unknown".to_owned());
+        Service {
+            name: self.name.clone(),
+            namespace: self.namespace.clone(),
+            image,
+            generation: self.kserve,
+            delivery: self.delivery,
+            format: ModelFormat { name: format, version: None },
+            runtime: self.serving_runtime.clone(),
+            layout: annotations.get(RUNTIME).cloned(),
+            annotations: Annotations::new(),
+        }
+    }
+
+    /// The name that the cluster will pull; an image in a layout may have none yet.
+    pub(super) fn image_name(&self, found: &Found, ui: &Ui) -> Result<Reference, CliError> {
+        if let Some(reference) = found.location.reference() {
+            return Ok(reference);
+        }
+        let name = local_name(&self.name.to_string(), "latest")?;
+        ui.note(format!(
+            "`{}` has no registry name, so the patch says {}; name it like oci:DIR:quay.io/org/model:v1",
+            found.location,
+            name.name()
+        ));
+        Ok(name)
+    }
+}
+
+/// The annotations of the image's index or manifest.
+pub(super) fn annotations(manifest: &RawManifest) -> Result<Annotations, CliError> {
+    Ok(match manifest.parse().map_err(StoreError::from)? {
+        Manifest::Index(index) => index.annotations,
+        Manifest::Image(manifest) => manifest.annotations,
+    })
+}

@@ -1,0 +1,28 @@
+//! `modelcar push`.
+
+use super::options::{self, RegistryArgs};
+use super::resolve::Found;
+use super::{CliError, pull};
+use crate::oci::Location;
+use crate::report::Ui;
+use crate::store::Access;
+
+/// The verb's options.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The image: oci:DIR:NAME, oci-archive:FILE:NAME, or another registry's
+    #[arg(value_name = "SRC", value_parser = options::location)]
+    source: Location,
+    /// Where it goes: REGISTRY/REPOSITORY:TAG
+    #[arg(value_name = "REF", value_parser = options::location)]
+    target: Location,
+    #[command(flatten)]
+    registry: RegistryArgs,
+}
+
+impl Args {
+    pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
+        let found = Found::at(&self.source, &self.registry, Access::Read)?;
+        pull::copy(ui, &found, &self.target, &self.registry, "push")
+    }
+}

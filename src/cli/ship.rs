@@ -1,0 +1,183 @@
+//! `modelcar ship`: the whole way, a line per step.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::build::{self, ModelArgs};
+use super::destination;
+use super::options::{self, RegistryArgs};
+use super::patch::{self, ServiceArgs};
+use super::resolve::{Found, local_name};
+use super::sign::{self, KeyArgs};
+use super::{CliError, verify};
+use crate::image::Build;
+use crate::oci::{Digest, Location, ManifestRef, RawManifest, Reference};
+use crate::report::{Ui, timed, units};
+use crate::rollout::{CommitId, CommitNote, Repository, Service, SiteChange, SiteName, commit_message, plan};
+use crate::store::{Access, Store};
+use crate::trust::PrivateKey;
+
+/// The verb's options.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Where the image goes: REGISTRY/REPOSITORY:TAG, or oci:DIR:NAME for a layout
+    #[arg(value_name = "REF", value_parser = options::location)]
+    image: Location,
+    #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
+    service: ServiceArgs,
+    /// The GitOps repository's work tree
+    #[arg(long, value_name = "DIR", help_heading = "GitOps")]
+    gitops: PathBuf,
+    /// The site: a folder below sites/
+    #[arg(long, value_name = "SITE", help_heading = "GitOps")]
+    site: SiteName,
+    /// Show what would be done; write nothing
+    #[arg(long, help_heading = "GitOps")]
+    dry_run: bool,
+    #[command(flatten)]
+    registry: RegistryArgs,
+}
+
+impl Args {
+    pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
+        let name = self.image_name(ui)?;
+        let repository = Repository::open(&self.gitops)?;
+        let key = self.key.load()?;
+        let build = self.build(ui)?;
+        self.preflight(&repository, &build, &name)?;
+        if self.dry_run {
+            return self.rehearse(ui, &build, &name, &key);
+        }
+        let found = self.store(ui, &build)?;
+        self.prove(ui, &found, &name, &key).map_err(|error| self.unsigned(&found, error))?;
+        let service = self.of(&found.manifest, &name)?;
+        let change = self.write_patch(ui, &service)?;
+        let commit = self.commit(ui, &repository, &change, &service, &key)?;
+        self.conclude(ui, &found, commit)
+    }
+
+    /// Whatever the site or the repository would refuse is refused before the first byte is sent. The digest is not known yet; any
+    /// other stands for it.
+    fn preflight(&self, repository: &Repository, build: &Build, name: &Reference) -> Result<(), CliError> {
+        let service = self.service.service(name.pinned(Digest::of(b"")), build.annotations());
+        Ok(repository.ensure_committed(&plan(&self.gitops, &self.site, &service)?.edited())?)
+    }
+
+    /// The name that the cluster will pull and that the signature carries.
+    fn image_name(&self, ui: &Ui) -> Result<Reference, CliError> {
+        if let Some(reference) = self.image.reference() {
+            return Ok(reference);
+        }
+        let tag = match self.image.manifest_ref() {
+            Some(ManifestRef::Tag(tag)) => tag,
+            _ => return Err(CliError::usage(format!("`{}` does not name the image", self.image), "name it: oci:DIR:quay.io/org/model:v1")),
+        };
+        let name = local_name(&self.service.name.to_string(), &tag)?;
+        ui.note(format!(
+            "the layout's image has no registry name, so signature and patch say {name}; oci:DIR:quay.io/org/model:v1 gives it one"
+        ));
+        Ok(name)
+    }
+
+    fn build(&self, ui: &Ui) -> Result<Build, CliError> {
+        let ((model, layout), time) = timed(|| self.model.read(std::slice::from_ref(&self.image)))?;
+        let size = units::bytes(model.files.iter().map(|file| file.size).sum());
+        ui.step(
+            "read",
+            format!("{}, {}, {size}, laid out for {}", model.format, units::count(model.files.len(), "file"), layout.runtime),
+            time,
+        );
+        build::tell(ui, &model, &layout);
+        self.model.plan(&model, layout, &self.registry, ui)
+    }
+
+    fn store(&self, ui: &Ui, build: &Build) -> Result<Found, CliError> {
+        let push = matches!(self.image, Location::Registry(_));
+        let destination = destination::decide(std::slice::from_ref(&self.image), None, push, "model")?;
+        let store: Arc<dyn Store> = self.registry.open(&destination.location, Access::Write)?.into();
+        let (built, time) = timed(|| build.run(store.as_ref(), &destination.names, &ui.watch()))?;
+        ui.step(if push { "push" } else { "build" }, format!("{} to {}", build::summary(&built), destination.location), time);
+        Ok(Found { location: destination.location, store, manifest: built.index().clone() })
+    }
+
+    /// Signs what was pushed, by its digest, and checks it as a consumer would.
+    fn prove(&self, ui: &Ui, found: &Found, name: &Reference, key: &PrivateKey) -> Result<(), CliError> {
+        let identities = if self.key.has_identities() { self.key.identities(&self.image)? } else { vec![name.to_string()] };
+        let (signed, time) = timed(|| sign::sign_found(found, &identities, key))?;
+        ui.step("sign", sign::summary(&signed), time);
+        let asked = identities.first().map(String::as_str);
+        let (report, time) = timed(|| verify::verify_found(found, &[key.public()], asked, Some(&signed)))?;
+        verify::accept(found, &report)?;
+        ui.step("verify", "verified: podman, CRI-O and OpenShift (classic) and cosign 3 (bundle) accept it", time);
+        Ok(())
+    }
+
+    fn unsigned(&self, found: &Found, error: CliError) -> CliError {
+        match error {
+            refused @ CliError::Refused { .. } => refused,
+            error => CliError::Unsigned { image: self.public_name(found), source: Box::new(error) },
+        }
+    }
+
+    /// The image as the user can sign it later: tag and digest where it has both.
+    fn public_name(&self, found: &Found) -> String {
+        match &self.image {
+            Location::Registry(reference) => reference.pinned(found.manifest.digest()).to_string(),
+            _ => self.image.to_string(),
+        }
+    }
+
+    fn of(&self, index: &RawManifest, name: &Reference) -> Result<Service, CliError> {
+        Ok(self.service.service(name.pinned(index.digest()), &patch::annotations(index)?))
+    }
+
+    fn write_patch(&self, ui: &Ui, service: &Service) -> Result<SiteChange, CliError> {
+        let (change, time) = timed(|| -> Result<SiteChange, CliError> {
+            let change = plan(&self.gitops, &self.site, service)?;
+            change.write()?;
+            Ok(change)
+        })?;
+        let files = units::count(change.files.len(), "file");
+        let what = if change.is_empty() { "the site has it already".to_owned() } else { format!("{files} of sites/{} changed", self.site) };
+        ui.step("patch", what, time);
+        Ok(change)
+    }
+
+    fn commit(
+        &self,
+        ui: &Ui,
+        repository: &Repository,
+        change: &SiteChange,
+        service: &Service,
+        key: &PrivateKey,
+    ) -> Result<Option<CommitId>, CliError> {
+        let signer = key.public().hint();
+        let note = CommitNote { site: &self.site, old_digest: change.old_digest, signer: Some(&signer) };
+        let message = commit_message(service, &note);
+        let (commit, time) = timed(|| repository.commit(&change.paths(), &message))?;
+        ui.step("commit", commit.as_ref().map_or_else(|| "nothing to commit".to_owned(), ToString::to_string), time);
+        Ok(commit)
+    }
+
+    fn conclude(&self, ui: &Ui, found: &Found, commit: Option<CommitId>) -> Result<(), CliError> {
+        ui.data(format!("digest {}", found.manifest.digest()))?;
+        ui.data(commit.map_or_else(|| "commit none: nothing changed".to_owned(), |commit| format!("commit {commit}")))?;
+        Ok(())
+    }
+
+    /// `--dry-run`: the digest, and what the site would become.
+    fn rehearse(&self, ui: &Ui, build: &Build, name: &Reference, key: &PrivateKey) -> Result<(), CliError> {
+        let (built, time) = timed(|| build.dry_run(&ui.watch()))?;
+        ui.step("build", format!("{}, nothing written", build::summary(&built)), time);
+        let service = self.of(built.index(), name)?;
+        let change = plan(&self.gitops, &self.site, &service)?;
+        ui.say(format!("would store {}, sign it as {name} with key {} and commit:", self.image, key.public().hint()));
+        ui.data(change.diff().trim_end())?;
+        ui.data(format!("digest {}", built.index().digest()))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,71 @@
+//! `modelcar verify`.
+
+use std::path::PathBuf;
+
+use super::CliError;
+use super::options::{self, Format, RegistryArgs};
+use super::resolve::Found;
+use crate::oci::Location;
+use crate::report::{Ui, timed, trust};
+use crate::store::Access;
+use crate::trust::{PublicKey, SignReport, VerifyReport, VerifyRequest, verify};
+
+/// The verb's options.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The image
+    #[arg(value_name = "REF", value_parser = options::location)]
+    image: Location,
+    /// A public key whose signature is accepted; may be repeated
+    #[arg(long, value_name = "FILE", required = true)]
+    key: Vec<PathBuf>,
+    /// The name that the signature must be for [default: the name asked for]
+    #[arg(long, value_name = "REF")]
+    identity: Option<String>,
+    /// How the result is printed
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+    #[command(flatten)]
+    registry: RegistryArgs,
+}
+
+impl Args {
+    pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
+        let keys = self.key.iter().map(|path| PublicKey::load(path)).collect::<Result<Vec<_>, _>>()?;
+        let found = Found::at(&self.image, &self.registry, Access::Read)?;
+        let identity = self.identity.clone().or_else(|| self.image.reference().map(|reference| reference.to_string()));
+        let (report, time) = timed(|| verify_found(&found, &keys, identity.as_deref(), None))?;
+        match self.format {
+            Format::Text => ui.say(trust::verification(&report).trim_end()),
+            Format::Json => ui.data(trust::json(&found.pinned(), &report)?)?,
+        }
+        accept(&found, &report)?;
+        ui.step("verify", "verified: podman, CRI-O and OpenShift (classic) and cosign 3 (bundle) accept it", time);
+        if self.format == Format::Text {
+            ui.data(found.pinned())?;
+        }
+        Ok(())
+    }
+}
+
+/// Checks an image in its open store.
+pub(super) fn verify_found(
+    found: &Found,
+    keys: &[PublicKey],
+    identity: Option<&str>,
+    just_signed: Option<&SignReport>,
+) -> Result<VerifyReport, CliError> {
+    Ok(verify(&VerifyRequest { store: found.store.as_ref(), manifest: found.manifest.clone(), keys, identity, just_signed })?)
+}
+
+/// An error that holds every refusal.
+pub(super) fn accept(found: &Found, report: &VerifyReport) -> Result<(), CliError> {
+    let refusals = report.refusals();
+    let Some(first) = refusals.first() else { return Ok(()) };
+    let more = if refusals.len() > 1 { format!(" (and {} more)", refusals.len() - 1) } else { String::new() };
+    Err(CliError::Refused {
+        image: found.pinned(),
+        reasons: format!("{first}{more}"),
+        hint: Some(format!("`modelcar verify {} --key … --format json` lists every signature that was looked at", found.pinned())),
+    })
+}

@@ -1,0 +1,45 @@
+//! How an error is told: what was tried, why it failed, what to do next.
+
+use std::error::Error;
+use std::fmt::Write as _;
+
+use console::Style;
+
+/// The longest text of one link of the chain, in characters: causes may quote strangers.
+const MAX_TEXT: usize = 2000;
+
+/// Renders an error with its causes and a hint, as it goes to standard error.
+///
+/// ```text
+/// error: cannot read the model
+///   caused by: cannot open model.onnx
+///   caused by: No such file or directory (os error 2)
+///
+/// hint: …
+/// ```
+pub fn render(error: &dyn Error, hint: Option<&str>) -> String {
+    let red = Style::new().for_stderr().red().bold();
+    let cyan = Style::new().for_stderr().cyan();
+    let mut text = format!("{} {}", red.apply_to("error:"), clean(&error.to_string()));
+    let mut said = error.to_string();
+    let mut cause = error.source();
+    while let Some(link) = cause {
+        let words = link.to_string();
+        // Transparent wrappers would say the same thing twice.
+        if words != said {
+            let _ = write!(text, "\n  caused by: {}", clean(&words));
+        }
+        said = words;
+        cause = link.source();
+    }
+    if let Some(hint) = hint {
+        let _ = write!(text, "\n\n{} {hint}", cyan.apply_to("hint:"));
+    }
+    text
+}
+
+/// Without control characters: file names and registry answers must not move the cursor or fake a line of ours.
+fn clean(text: &str) -> String {
+    let printable = |character: char| if character.is_control() && character != '\n' { '\u{fffd}' } else { character };
+    text.chars().take(MAX_TEXT).map(printable).collect()
+}

@@ -1,0 +1,114 @@
+//! An image and a model on the screen.
+
+use std::fmt::Write as _;
+
+use comfy_table::{CellAlignment, Table, presets};
+use console::Style;
+
+use super::units;
+use crate::image::annotations::{CONTENT_DIGEST, FACT_PREFIX, FORMAT, INPUTS, OUTPUTS, RUNTIME};
+use crate::image::inspect::{Inspection, LayerInfo};
+use crate::model::{Model, ServingLayout};
+
+/// The width of the widest bar, in characters.
+const BAR: u64 = 20;
+
+/// An image: digest, platforms, facts, layers with bars.
+pub fn image(name: &str, image: &Inspection) -> String {
+    let mut text = heading(name);
+    let layers = units::count(image.layers.len(), "layer");
+    let facts = [
+        ("digest", image.digest.to_string()),
+        ("platforms", image.platforms.join(", ")),
+        ("size", format!("{} in {layers}", units::bytes(image.size))),
+        ("model", model_line(image)),
+        ("content", image.annotations.get(CONTENT_DIGEST).cloned().unwrap_or_default()),
+        ("inputs", image.annotations.get(INPUTS).cloned().unwrap_or_default()),
+        ("outputs", image.annotations.get(OUTPUTS).cloned().unwrap_or_default()),
+    ];
+    facts.iter().for_each(|(label, value)| fact(&mut text, label, value));
+    for (key, value) in &image.annotations {
+        if let Some(key) = key.strip_prefix(FACT_PREFIX) {
+            fact(&mut text, key, value);
+        }
+    }
+    fact(&mut text, "signed", &signed(image));
+    let _ = write!(text, "\n{}", layer_table(&image.layers));
+    text
+}
+
+fn heading(name: &str) -> String {
+    format!("{}\n", Style::new().bold().apply_to(name))
+}
+
+fn fact(text: &mut String, label: &str, value: &str) {
+    if !value.is_empty() {
+        let _ = writeln!(text, "  {} {value}", Style::new().dim().apply_to(format!("{label:<18}")));
+    }
+}
+
+fn model_line(image: &Inspection) -> String {
+    match (image.annotations.get(FORMAT), image.annotations.get(RUNTIME)) {
+        (Some(format), Some(runtime)) => format!("{format}, laid out for {runtime}"),
+        _ => String::new(),
+    }
+}
+
+fn signed(image: &Inspection) -> String {
+    let bundles = image.companions.referrers.iter().filter(|kind| kind.starts_with("application/vnd.dev.sigstore.bundle")).count();
+    match (image.companions.classic_signatures, bundles) {
+        (0, 0) => "no".to_owned(),
+        (classic, bundles) => {
+            format!(
+                "{}, {} (not checked: see `modelcar verify`)",
+                units::count(classic, "classic signature"),
+                units::count(bundles, "bundle")
+            )
+        }
+    }
+}
+
+fn layer_table(layers: &[LayerInfo]) -> String {
+    let widest = layers.iter().map(|layer| layer.size).max().unwrap_or(1).max(1);
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(["LAYER", "SIZE", "", "CONTENT"]);
+    for layer in layers {
+        let content = layer.content.clone().unwrap_or_else(|| "base".to_owned());
+        let place = layer.platform.as_ref().map(|platform| format!(" ({platform})")).unwrap_or_default();
+        table.add_row([layer.digest.short(), units::bytes(layer.size), bar(layer.size, widest), format!("{content}{place}")]);
+    }
+    if let Some(sizes) = table.column_mut(1) {
+        sizes.set_cell_alignment(CellAlignment::Right);
+    }
+    table.lines().map(|line| format!(" {}\n", line.trim_end())).collect()
+}
+
+/// A bar; every layer that is not empty shows.
+fn bar(size: u64, widest: u64) -> String {
+    let width = (u128::from(size) * u128::from(BAR)).div_ceil(u128::from(widest));
+    "━".repeat(usize::try_from(width).unwrap_or(0))
+}
+
+/// A model on disk: format, facts, and where its files would go.
+pub fn model(name: &str, model: &Model, layout: &ServingLayout) -> String {
+    let mut text = heading(name);
+    let size = model.files.iter().map(|file| file.size).sum();
+    fact(&mut text, "format", model.format);
+    fact(&mut text, "size", &format!("{} in {}", units::bytes(size), units::count(model.files.len(), "file")));
+    for item in &model.facts.items {
+        fact(&mut text, &item.label, &item.value);
+    }
+    model.facts.inputs.iter().for_each(|tensor| fact(&mut text, "input", &tensor.to_string()));
+    model.facts.outputs.iter().for_each(|tensor| fact(&mut text, "output", &tensor.to_string()));
+    fact(&mut text, "layout", &format!("{}: {}", layout.runtime, layout.why));
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(["SIZE", "IN THE IMAGE", "FROM"]);
+    for placed in layout.files.iter().take(100) {
+        table.add_row([units::bytes(placed.file.size), format!("/models/{}", placed.target), placed.file.path.clone()]);
+    }
+    if layout.files.len() > 100 {
+        table.add_row([String::new(), format!("… and {} more", layout.files.len() - 100), String::new()]);
+    }
+    let _ = write!(text, "\n{}", table.lines().map(|line| format!(" {}\n", line.trim_end())).collect::<String>());
+    text
+}

@@ -1,0 +1,93 @@
+//! What was found about an image's signatures, as a table and as JSON.
+
+use std::fmt::Write as _;
+
+use comfy_table::{Table, presets};
+use console::Style;
+use serde_json::{Value, json};
+
+use crate::trust::{Finding, Format, ManifestReport, Verdict, VerifyReport};
+
+/// A line per signature: for which manifest, in which world, and what was decided.
+pub fn verification(report: &VerifyReport) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(["MANIFEST", "PLATFORM", "READ BY", "RESULT"]);
+    for manifest in &report.manifests {
+        for (format, findings) in worlds(manifest) {
+            rows(&mut table, manifest, format, findings);
+        }
+    }
+    let mut text = String::new();
+    for line in table.lines() {
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}
+
+fn worlds(manifest: &ManifestReport) -> [(Format, &[Finding]); 2] {
+    [(Format::Classic, &manifest.classic), (Format::Bundle, &manifest.bundle)]
+}
+
+fn rows(table: &mut Table, manifest: &ManifestReport, format: Format, findings: &[Finding]) {
+    let platform = manifest.platform.as_ref().map_or_else(|| "index".to_owned(), ToString::to_string);
+    let readers = match format {
+        Format::Classic => "podman, CRI-O",
+        Format::Bundle => "cosign 3",
+    };
+    let mut row = |result: String| {
+        table.add_row([manifest.digest.short(), platform.clone(), readers.to_owned(), result]);
+    };
+    if findings.is_empty() {
+        row(refused("no signature exists"));
+    }
+    findings.iter().for_each(|finding| row(result(finding)));
+}
+
+fn result(finding: &Finding) -> String {
+    match &finding.verdict {
+        Verdict::Accepted { key, identity } => {
+            let identity = identity.as_ref().map(|identity| format!(" for {identity}")).unwrap_or_default();
+            format!("{} by key {}{identity}", Style::new().for_stderr().green().apply_to("accepted"), short(key))
+        }
+        Verdict::Refused(reason) => refused(&reason.to_string()),
+        Verdict::Other(reason) => format!("not checked: {reason}"),
+    }
+}
+
+fn refused(reason: &str) -> String {
+    format!("{}: {reason}", Style::new().for_stderr().red().apply_to("refused"))
+}
+
+/// Enough of a key's hint to tell keys apart.
+fn short(hint: &str) -> String {
+    hint.chars().take(12).collect()
+}
+
+/// The same facts for scripts.
+///
+/// # Errors
+/// Never for these values.
+pub fn json(image: &str, report: &VerifyReport) -> serde_json::Result<String> {
+    let refusals: Vec<String> = report.refusals().iter().map(ToString::to_string).collect();
+    let manifests: Vec<Value> = report.manifests.iter().map(manifest).collect();
+    serde_json::to_string_pretty(&json!({"image": image, "verified": refusals.is_empty(), "refusals": refusals, "manifests": manifests}))
+}
+
+fn manifest(manifest: &ManifestReport) -> Value {
+    let list = |findings: &[Finding]| findings.iter().map(finding).collect::<Vec<_>>();
+    json!({
+        "digest": manifest.digest.to_string(),
+        "platform": manifest.platform.as_ref().map(ToString::to_string),
+        "classic": list(&manifest.classic),
+        "bundle": list(&manifest.bundle),
+    })
+}
+
+fn finding(finding: &Finding) -> Value {
+    let (verdict, detail) = match &finding.verdict {
+        Verdict::Accepted { key, identity } => ("accepted", json!({"key": key, "identity": identity})),
+        Verdict::Refused(reason) => ("refused", json!({"reason": reason.to_string()})),
+        Verdict::Other(reason) => ("not checked", json!({"reason": reason.to_string()})),
+    };
+    json!({"at": finding.at.to_string(), "verdict": verdict, "detail": detail})
+}
