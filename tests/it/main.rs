@@ -3,13 +3,22 @@
 
 mod support;
 
+mod bad_input;
+mod constant_memory;
 mod dependencies_are_explained;
+mod docs_run;
+mod help;
 mod keys_are_cosigns;
+mod nothing_is_sent_twice;
 mod onnx_agrees_with_python;
+mod real_readers;
 mod rollout_git;
 mod rollout_patch;
 mod rollout_site;
 mod rooms_import_downwards;
+mod same_model_same_digest;
 mod shell;
 mod shell_grammar;
 mod shell_kserve;
+mod signatures;
+mod the_whole_way;

@@ -17,8 +17,9 @@ use script::{MAX_SCRIPT, Node, NodeId, Pieces, Refusal, Tree, parse};
 
 /// Pieces that hostile scripts are made of: all that means something to a shell, and some that does not.
 const FRAGMENTS: &[&str] = &[
-    " ", "\t", "\n", "&&", "||", "&", "|", ";", "(", ")", "!", "'", "\"", "\\", "$", "$$", "$(", "$(ls -A ", "${x}", "`", "*", "?", "[", "]", "~", "#",
-    "<", ">", "=", "-", "echo", "ls", "ln", "mkdir", "sleep", "exit", "[ ", " ]", "-A", "-d", "/models", "infinity", "1", "a", "\0", "\u{fffd}",
+    " ", "\t", "\n", "&&", "||", "&", "|", ";", "(", ")", "!", "'", "\"", "\\", "$", "$$", "$(", "$(ls -A ", "${x}", "`", "*", "?", "[",
+    "]", "~", "#", "<", ">", "=", "-", "echo", "ls", "ln", "mkdir", "sleep", "exit", "[ ", " ]", "-A", "-d", "/models", "infinity", "1",
+    "a", "\0", "\u{fffd}",
 ];
 
 fn hostile() -> impl Strategy<Value = Vec<u8>> {

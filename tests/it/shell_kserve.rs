@@ -15,8 +15,7 @@ use crate::support::{need, skip};
 
 const SIDECAR: &str = "ln -sf /proc/$$/root/models /mnt/models && sleep infinity";
 const SIDECAR_BEFORE_0_15: &str = "ln -s /proc/$$/root/models /mnt/models && sleep infinity";
-const SIDECAR_OWN_PATH: &str =
-    r"mkdir -p '/mnt/it'\''s all' && ln -sf /proc/$$/root/models '/mnt/it'\''s all/a model' && sleep infinity";
+const SIDECAR_OWN_PATH: &str = r"mkdir -p '/mnt/it'\''s all' && ln -sf /proc/$$/root/models '/mnt/it'\''s all/a model' && sleep infinity";
 const INIT: &str = "echo 'Pre-fetching modelcar quay.io/team/model@sha256:0123: ' && [ -d /models ] && [ \"$(ls -A /models)\" ] \
     && echo 'OK ... Prefetched and valid (/models exists)' \
     || (echo 'NOK ... Prefetched but modelcar is invalid (/models does not exist or is empty)' && exit 1)";
