@@ -22,3 +22,10 @@ mod shell_grammar;
 mod shell_kserve;
 mod signatures;
 mod the_whole_way;
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
+
+mod support;
+
+mod archive;
+mod layout;
+mod tar_header;
