@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each helper serves some of the files, and the last user of one may move")]
 
 pub mod crd;
+pub mod images;
 pub mod tiny_shell;
 
 use std::ffi::OsStr;
