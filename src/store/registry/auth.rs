@@ -1,0 +1,143 @@
+//! Logs in: which challenge to answer, with which credential, and one token for all threads.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
+use url::Url;
+
+use super::address::Address;
+use super::answer::printable;
+use super::challenge::{self, Challenge};
+use super::credentials::{self, Credential, Login, Place};
+use super::retry::Failure;
+use super::token::{self, Token, TokenRequest};
+use super::transport::{Response, Transport};
+use super::{RegistryError, location};
+
+/// More challenges than any registry sends.
+const MAX_CHALLENGES: usize = 16;
+
+/// What a request needs to be allowed: `repository:org/model:pull,push`, and later the source of a mount.
+pub(super) type Scopes = Vec<String>;
+
+/// The log-in at one registry.
+pub(super) struct Auth {
+    address: Address,
+    places: Vec<Place>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    challenge: Option<Challenge>,
+    /// Looked up once, when it is first needed.
+    credential: Option<Option<Credential>>,
+    tokens: HashMap<Scopes, Token>,
+}
+
+impl Auth {
+    pub(super) fn new(address: Address, places: Vec<Place>) -> Self {
+        Self { address, places, state: Mutex::default() }
+    }
+
+    /// The `Authorization` header for a request; `None` where the registry asked for none.
+    ///
+    /// The lock is held while a token is fetched: threads that need the same one wait for it instead of asking too.
+    pub(super) fn header(&self, api: &Url, scopes: &Scopes, transport: &Transport) -> Result<Option<HeaderValue>, Failure> {
+        let mut state = self.lock();
+        let Some(challenge) = state.challenge.clone() else { return Ok(None) };
+        let credential = self.credential(&mut state)?;
+        if challenge.scheme == "basic" {
+            return Ok(Some(self.basic(credential.as_ref())?));
+        }
+        if let Some(token) = state.tokens.get(scopes).filter(|token| token.is_fresh(Instant::now())) {
+            return Ok(Some(token::bearer(token)?));
+        }
+        let token = self.token_request(api, &challenge, scopes, credential.as_ref())?.send(transport)?;
+        let header = token::bearer(&token)?;
+        state.tokens.insert(scopes.clone(), token);
+        Ok(Some(header))
+    }
+
+    /// Takes note of a 401. `sent` is the header that was refused: where another thread has a newer one already, it stays.
+    pub(super) fn challenged(&self, response: &Response, sent: Option<&HeaderValue>) -> Result<(), RegistryError> {
+        let challenge = self.pick(response)?;
+        let mut state = self.lock();
+        state.tokens.retain(|_, token| token::bearer(token).ok().as_ref() != sent);
+        state.challenge = Some(challenge);
+        Ok(())
+    }
+
+    /// Whose credentials are used, for messages.
+    pub(super) fn who(&self) -> String {
+        who(self.lock().credential.as_ref().and_then(Option::as_ref))
+    }
+
+    /// A registry's words without the secrets that were sent to it.
+    pub(super) fn scrub(&self, words: &str) -> String {
+        let state = self.lock();
+        let words = state.tokens.values().fold(words.to_owned(), |words, token| words.replace(token.value.expose(), "***"));
+        state.credential.as_ref().and_then(Option::as_ref).map_or(words.clone(), |credential| credential.scrub(&words))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn credential(&self, state: &mut State) -> Result<Option<Credential>, RegistryError> {
+        if let Some(known) = &state.credential {
+            return Ok(known.clone());
+        }
+        let found = credentials::find(&self.places, &self.address.registry, &self.address.repository)?;
+        state.credential = Some(found.clone());
+        Ok(found)
+    }
+
+    /// A bearer challenge is preferred: its tokens can do less than a password.
+    fn pick(&self, response: &Response) -> Result<Challenge, RegistryError> {
+        let headers = response.headers.get_all(WWW_AUTHENTICATE).iter().take(MAX_CHALLENGES);
+        let all: Vec<Challenge> = headers.filter_map(|value| value.to_str().ok()).flat_map(challenge::parse).collect();
+        let find = |scheme: &str| all.iter().find(|challenge| challenge.scheme == scheme).cloned();
+        find("bearer").or_else(|| find("basic")).ok_or_else(|| {
+            let schemes: Vec<&str> = all.iter().map(|challenge| challenge.scheme.as_str()).collect();
+            let reason = if schemes.is_empty() { "it names none".to_owned() } else { printable(&schemes.join(", ")) };
+            RegistryError::BadChallenge { registry: self.address.registry.clone(), reason }
+        })
+    }
+
+    fn basic(&self, credential: Option<&Credential>) -> Result<HeaderValue, RegistryError> {
+        match credential.map(|credential| &credential.login) {
+            Some(Login::Password { user, password }) => token::basic(user, password),
+            Some(Login::Identity(_)) | None => Err(RegistryError::Unauthorized {
+                registry: self.address.registry.clone(),
+                who: who(credential),
+                message: "it asks for a user and a password".to_owned(),
+            }),
+        }
+    }
+
+    fn token_request<'a>(
+        &self,
+        api: &Url,
+        challenge: &'a Challenge,
+        scopes: &Scopes,
+        credential: Option<&'a Credential>,
+    ) -> Result<TokenRequest<'a>, RegistryError> {
+        let Some(realm) = challenge.get("realm") else {
+            let reason = "a bearer token without a `realm` to get it from".to_owned();
+            return Err(RegistryError::BadChallenge { registry: self.address.registry.clone(), reason });
+        };
+        let realm = location::realm(api, realm)?;
+        let mut scopes = scopes.clone();
+        let wanted = challenge.get("scope").map(str::to_owned);
+        scopes.extend(wanted.filter(|wanted| !scopes.contains(wanted)));
+        Ok(TokenRequest { realm, service: challenge.get("service"), scopes, credential })
+    }
+}
+
+/// Whose credentials these are, for messages.
+pub(super) fn who(credential: Option<&Credential>) -> String {
+    credential.map_or_else(|| "anonymous access".to_owned(), Credential::who)
+}

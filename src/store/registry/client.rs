@@ -1,0 +1,272 @@
+//! The request loop: find the registry, log in, follow redirects, try again.
+
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use reqwest::{Method, StatusCode};
+use url::Url;
+
+use super::address::{Address, Scheme};
+use super::answer::complaint;
+use super::auth::{Auth, Scopes};
+use super::body::Feed;
+use super::location::{self, shown};
+use super::retry::{Failure, Retry, Trouble, is_transient};
+use super::transport::{Request, Response, Transport};
+use super::RegistryError;
+use crate::store::StoreError;
+
+/// Object stores redirect once or twice.
+const MAX_REDIRECTS: usize = 5;
+/// As much of an error answer as is read, in bytes.
+const MAX_COMPLAINT: u64 = 64 << 10;
+
+/// A request before it is known how the registry is reached.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    method: Method,
+    target: Target,
+    headers: Vec<(HeaderName, String)>,
+    body: Bytes,
+}
+
+#[derive(Clone, Debug)]
+enum Target {
+    /// Below `/v2/NAME/`.
+    Path(String),
+    /// As the registry gave it.
+    Url(Url),
+}
+
+impl Call {
+    /// A request for `/v2/NAME/path`.
+    pub(super) fn new(method: Method, path: impl Into<String>) -> Self {
+        Self { method, target: Target::Path(path.into()), headers: Vec::new(), body: Bytes::new() }
+    }
+
+    /// A request for an address that the registry gave.
+    pub(super) fn to(method: Method, url: Url) -> Self {
+        Self { method, target: Target::Url(url), headers: Vec::new(), body: Bytes::new() }
+    }
+
+    pub(super) fn with(mut self, name: HeaderName, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    pub(super) fn body(self, body: impl Into<Bytes>) -> Self {
+        Self { body: body.into(), ..self }
+    }
+}
+
+impl std::fmt::Display for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.target {
+            Target::Path(path) => write!(f, "{} {path}", self.method),
+            Target::Url(url) => write!(f, "{} {}", self.method, shown(url)),
+        }
+    }
+}
+
+/// Speaks to one repository.
+pub(super) struct Client {
+    address: Address,
+    schemes: &'static [Scheme],
+    scopes: Scopes,
+    transport: Transport,
+    auth: Auth,
+    retry: Retry,
+    /// `https://quay.io/v2/` once the registry has answered.
+    api: OnceLock<Url>,
+    /// Held while the registry is looked for.
+    search: Mutex<()>,
+}
+
+impl Client {
+    pub(super) fn new(address: Address, schemes: &'static [Scheme], scopes: Scopes, transport: Transport, auth: Auth, retry: Retry) -> Self {
+        Self { address, schemes, scopes, transport, auth, retry, api: OnceLock::new(), search: Mutex::default() }
+    }
+
+    pub(super) fn retry(&self) -> &Retry {
+        &self.retry
+    }
+
+    /// Sends a request until there is an answer other than "not now" and "who are you".
+    pub(super) fn call(&self, call: &Call) -> Result<Response, StoreError> {
+        self.retry.run(call, || self.attempt(call))
+    }
+
+    /// The same, once.
+    pub(super) fn attempt(&self, call: &Call) -> Result<Response, Failure> {
+        let mut request = self.request(call)?;
+        for _ in 0..MAX_REDIRECTS {
+            let response = self.authorized(&request)?;
+            if !is_redirect(&response) {
+                return self.settled(response);
+            }
+            request.url = location::redirect(&response.url, response.header("location"))?;
+        }
+        Err(RegistryError::BadAnswer { url: shown(&request.url), reason: "it redirects again and again".to_owned() }.into())
+    }
+
+    /// Puts a feed, once. A feed cannot be sent twice, so a refused token makes the attempt fail, and the next one is better.
+    pub(super) fn attempt_feed(&self, url: Url, feed: Feed) -> Result<Response, Failure> {
+        let mut request = Request::new(Method::PUT, url);
+        request.headers.insert(reqwest::header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        let sent = self.authorize(&mut request)?;
+        let response = self.transport.send_feed(&request, feed)?;
+        if response.status != StatusCode::UNAUTHORIZED || sent.is_none() {
+            return self.settled(response);
+        }
+        self.auth.challenged(&response, sent.as_ref())?;
+        Err(Failure { trouble: Some(Trouble::TokenExpired), error: self.refused(response).into() })
+    }
+
+    /// What an answer means that is not the one hoped for.
+    pub(super) fn refused(&self, response: Response) -> RegistryError {
+        let (method, url, status) = (response.method.to_string(), shown(&response.url), response.status.as_u16());
+        let ours = self.is_ours(&response.url);
+        let registry = self.address.registry.clone();
+        let complaint = response.bytes(MAX_COMPLAINT).map(|body| complaint(&body)).unwrap_or_default();
+        let message = self.auth.scrub(&complaint.text);
+        match status {
+            401 if ours => RegistryError::Unauthorized { registry, who: self.auth.who(), message },
+            403 if ours => RegistryError::Denied { registry, method, url, who: self.auth.who(), message },
+            404 if complaint.code == "NAME_UNKNOWN" => RegistryError::NameUnknown { name: self.name(), message },
+            413 => RegistryError::UploadRefused { registry, message },
+            429 => RegistryError::RateLimited { registry, message },
+            _ => RegistryError::Unexpected { method, url, status, message },
+        }
+    }
+
+    /// `quay.io/org/model`, with the repository's full path.
+    fn name(&self) -> String {
+        format!("{}/{}", self.address.registry, self.address.repository)
+    }
+
+    fn request(&self, call: &Call) -> Result<Request, Failure> {
+        let url = match &call.target {
+            Target::Url(url) => url.clone(),
+            Target::Path(path) => self.url(path)?,
+        };
+        let mut request = Request::new(call.method.clone(), url);
+        request.body = call.body.clone();
+        for (name, value) in &call.headers {
+            let unusable = |_| RegistryError::BadAnswer { url: shown(&request.url), reason: format!("{name} cannot be sent") };
+            request.headers.append(name, HeaderValue::from_str(value).map_err(unusable)?);
+        }
+        Ok(request)
+    }
+
+    fn url(&self, path: &str) -> Result<Url, Failure> {
+        let address = |error: url::ParseError| RegistryError::Address { registry: self.name(), reason: error.to_string() };
+        Ok(self.api()?.join(&self.address.path(path)).map_err(address)?)
+    }
+
+    /// Sends a request and answers one challenge.
+    fn authorized(&self, request: &Request) -> Result<Response, Failure> {
+        let mut request = request.clone();
+        let sent = self.authorize(&mut request)?;
+        let response = self.transport.send(&request)?;
+        if response.status != StatusCode::UNAUTHORIZED || !self.is_ours(&request.url) {
+            return Ok(response);
+        }
+        self.auth.challenged(&response, sent.as_ref())?;
+        if self.authorize(&mut request)? == sent {
+            return Ok(response);
+        }
+        self.transport.send(&request)
+    }
+
+    /// Adds the log-in, for the registry's own address only (CVE-2020-15157); gives what was added.
+    fn authorize(&self, request: &mut Request) -> Result<Option<HeaderValue>, Failure> {
+        request.headers.remove(AUTHORIZATION);
+        let api = self.api()?;
+        if !location::same_origin(&api, &request.url) {
+            return Ok(None);
+        }
+        let header = self.auth.header(&api, &self.scopes, &self.transport)?;
+        request.headers.extend(header.clone().map(|value| (AUTHORIZATION, value)));
+        Ok(header)
+    }
+
+    fn is_ours(&self, url: &Url) -> bool {
+        self.api.get().is_none_or(|api| location::same_origin(api, url))
+    }
+
+    fn settled(&self, response: Response) -> Result<Response, Failure> {
+        let status = response.status.as_u16();
+        if is_transient(status) {
+            let trouble = Trouble::of(&response);
+            return Err(Failure::transient(trouble, self.refused(response)));
+        }
+        if status == 401 { Err(self.refused(response).into()) } else { Ok(response) }
+    }
+
+    /// Where the API is, found out once; threads that come meanwhile wait.
+    fn api(&self) -> Result<Url, Failure> {
+        if let Some(url) = self.api.get() {
+            return Ok(url.clone());
+        }
+        let _search = self.search.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(url) = self.api.get() {
+            return Ok(url.clone());
+        }
+        let (url, response) = self.reach()?;
+        if response.status == StatusCode::UNAUTHORIZED {
+            self.auth.challenged(&response, None)?;
+        }
+        tracing::debug!("{} is reached at {url}", self.address.registry);
+        Ok(self.api.get_or_init(|| url).clone())
+    }
+
+    /// Tries the schemes in order. Where none works, the first failure is the one that explains, unless TLS itself was refused.
+    fn reach(&self) -> Result<(Url, Response), Failure> {
+        let mut first = None;
+        for scheme in self.schemes {
+            let failure = match self.ping(*scheme) {
+                Ok(reached) => return Ok(reached),
+                Err(failure) => failure,
+            };
+            if !speaks_otherwise(*scheme, &failure) {
+                return Err(first.unwrap_or(failure));
+            }
+            let tells_more = is_tls(&failure) && *scheme == Scheme::Https;
+            first = if tells_more { Some(failure) } else { first.or(Some(failure)) };
+        }
+        let none = || RegistryError::Address { registry: self.address.registry.clone(), reason: "it has no scheme".to_owned() };
+        Err(first.unwrap_or_else(|| none().into()))
+    }
+
+    fn ping(&self, scheme: Scheme) -> Result<(Url, Response), Failure> {
+        let url = self.address.api(scheme)?;
+        let response = self.transport.send(&Request::new(Method::GET, url.clone()))?;
+        let status = response.status.as_u16();
+        match status {
+            200..=299 | 401 => Ok((url, response)),
+            _ if is_transient(status) => Err(Failure::transient(Trouble::of(&response), self.refused(response))),
+            _ => Err(self.refused(response).into()),
+        }
+    }
+}
+
+/// Whether a failed ping may mean that the registry speaks the other scheme.
+///
+/// Servers answer HTTP on their TLS port with status 400 or an alert, and TLS on their HTTP port with a line of HTTP.
+fn speaks_otherwise(scheme: Scheme, failure: &Failure) -> bool {
+    let StoreError::Registry(error) = &failure.error else { return false };
+    match (scheme, &**error) {
+        (Scheme::Http, RegistryError::Broken { .. } | RegistryError::Unexpected { status: 400, .. }) => true,
+        (Scheme::Https, RegistryError::Tls { .. } | RegistryError::Unreachable { .. }) => true,
+        _ => false,
+    }
+}
+
+fn is_tls(failure: &Failure) -> bool {
+    matches!(&failure.error, StoreError::Registry(error) if matches!(**error, RegistryError::Tls { .. }))
+}
+
+fn is_redirect(response: &Response) -> bool {
+    matches!(response.method, Method::GET | Method::HEAD) && matches!(response.status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}

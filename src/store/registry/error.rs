@@ -1,0 +1,268 @@
+//! All that can go wrong with a registry. No variant holds a token, a password or a query string.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::oci::Digest;
+use crate::store::StoreError;
+
+/// Why a registry did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// The registry's name makes no URL.
+    #[error("`{registry}` is not the address of a registry: {reason}")]
+    Address {
+        /// As the user wrote it.
+        registry: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The threads that speak to registries could not be started.
+    #[error("cannot start the network threads")]
+    Runtime(#[source] io::Error),
+    /// TLS could not be set up, usually for want of root certificates.
+    #[error("cannot set up TLS")]
+    TlsSetup(#[source] Cause),
+    /// A `--ca-file` that cannot be read.
+    #[error("cannot read the CA certificates in {}", file.display())]
+    CaFile {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: Cause,
+    },
+    /// No connection.
+    #[error("cannot connect to {host}")]
+    Unreachable {
+        /// Host and port.
+        host: String,
+        /// Why.
+        #[source]
+        source: Cause,
+    },
+    /// A connection, but not a trusted one.
+    #[error("cannot agree on TLS with {host}")]
+    Tls {
+        /// Host and port.
+        host: String,
+        /// Why.
+        #[source]
+        source: Cause,
+    },
+    /// Nothing moved for too long.
+    #[error("{method} {url} made no progress for {}", seconds(*idle))]
+    Stalled {
+        /// The request's method.
+        method: String,
+        /// The request's URL without its query.
+        url: String,
+        /// How long nothing moved.
+        idle: Duration,
+    },
+    /// The connection ended too early.
+    #[error("{method} {url} broke off")]
+    Broken {
+        /// The request's method.
+        method: String,
+        /// The request's URL without its query.
+        url: String,
+        /// Why.
+        #[source]
+        source: Cause,
+    },
+    /// Status 401, also with the best credentials at hand.
+    #[error("{registry} refused {who}{}", after_colon(message))]
+    Unauthorized {
+        /// The registry.
+        registry: String,
+        /// Whose credentials: "anonymous access", "user `ci` from FILE".
+        who: String,
+        /// The registry's own words.
+        message: String,
+    },
+    /// Status 403.
+    #[error("{registry} does not allow {method} {url} to {who}{}", after_colon(message))]
+    Denied {
+        /// The registry.
+        registry: String,
+        /// The request's method.
+        method: String,
+        /// The request's URL without its query.
+        url: String,
+        /// Whose credentials.
+        who: String,
+        /// The registry's own words.
+        message: String,
+    },
+    /// There is no such repository.
+    #[error("there is no repository `{name}`{}", after_colon(message))]
+    NameUnknown {
+        /// Registry and repository.
+        name: String,
+        /// The registry's own words.
+        message: String,
+    },
+    /// Status 429, again and again.
+    #[error("{registry} limits the rate of requests{}", after_colon(message))]
+    RateLimited {
+        /// The registry.
+        registry: String,
+        /// The registry's own words.
+        message: String,
+    },
+    /// Status 413.
+    #[error("{registry} refused the upload as too large{}", after_colon(message))]
+    UploadRefused {
+        /// The registry.
+        registry: String,
+        /// The registry's own words.
+        message: String,
+    },
+    /// The registry computed another digest of what it received.
+    #[error("the registry received other bytes than those of {digest}{}", after_colon(message))]
+    DigestInvalid {
+        /// The blob or manifest.
+        digest: Digest,
+        /// The registry's own words.
+        message: String,
+    },
+    /// Any other status that does not fit the request.
+    #[error("{method} {url} was answered with status {status}{}", after_colon(message))]
+    Unexpected {
+        /// The request's method.
+        method: String,
+        /// The request's URL without its query.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+        /// Code and message of the registry's answer.
+        message: String,
+    },
+    /// An answer that is not what the specification says.
+    #[error("{url} gave an unusable answer: {reason}")]
+    BadAnswer {
+        /// The request's URL without its query.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A log-in that modelcar cannot do.
+    #[error("{registry} asks for a log-in that modelcar does not know: {reason}")]
+    BadChallenge {
+        /// The registry.
+        registry: String,
+        /// What it asks for.
+        reason: String,
+    },
+    /// A token service that gave no usable token.
+    #[error("the token service {realm} gave no usable token: {reason}")]
+    BadToken {
+        /// The token service, without its query.
+        realm: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// An address that must not be followed.
+    #[error("will not follow the registry to {location}: {reason}")]
+    BadLocation {
+        /// The address without its query.
+        location: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// A credential file that cannot be used.
+    #[error("cannot use the credentials in {}: {reason}", file.display())]
+    Credentials {
+        /// The file.
+        file: PathBuf,
+        /// Why not; never the file's content.
+        reason: String,
+    },
+    /// A credential helper that failed.
+    #[error("the credential helper {program} failed: {reason}")]
+    Helper {
+        /// `docker-credential-…`.
+        program: String,
+        /// Why.
+        reason: String,
+    },
+    /// The bytes do not have the digest they are announced with.
+    #[error("{what} should be {expected} but is {found}")]
+    DigestChanged {
+        /// What was read or written.
+        what: String,
+        /// The digest asked for or announced.
+        expected: String,
+        /// The digest of the bytes.
+        found: Digest,
+    },
+    /// A referrer was pushed before the manifest that it refers to.
+    #[error("the registry does not know the manifest {subject} that is referred to")]
+    SubjectUnknown {
+        /// The missing manifest.
+        subject: Digest,
+    },
+    /// The fallback index of referrers was overwritten by others again and again.
+    #[error("others keep overwriting the list of referrers `{tag}`")]
+    ReferrersContended {
+        /// The tag of the fallback index.
+        tag: String,
+    },
+}
+
+/// The reason of a failure below, in words.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Cause(pub(super) String);
+
+impl From<RegistryError> for StoreError {
+    fn from(error: RegistryError) -> Self {
+        Self::from(Box::new(error))
+    }
+}
+
+impl RegistryError {
+    /// What the user can do.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::TlsSetup(_) => "install the system's CA certificates, or name a file of them with `--ca-file FILE`",
+            Self::CaFile { .. } => "the file must hold PEM certificates (`-----BEGIN CERTIFICATE-----`)",
+            Self::Unreachable { .. } => "check the registry's name and port, the network, and HTTPS_PROXY/NO_PROXY",
+            Self::Tls { .. } => "name the registry's CA with `--ca-file FILE`; for a test registry use `--tls-verify=false`",
+            Self::Stalled { .. } | Self::Broken { .. } => "check the network and run it again: what the registry has is not sent again",
+            Self::Unauthorized { registry, .. } => return Some(log_in(registry)),
+            Self::Denied { .. } => "check that the repository exists and that the user or robot account has the right to write to it",
+            Self::NameUnknown { .. } => "create the repository (or its organisation or project) first, or check its spelling",
+            Self::RateLimited { .. } => "log in for a higher limit, or run it again later",
+            Self::UploadRefused { .. } => {
+                "raise the limit of the registry or of the proxy before it (Quay: MAXIMUM_LAYER_SIZE, nginx: client_max_body_size)"
+            }
+            Self::DigestInvalid { .. } => "the file changed while it was pushed, or something on the way alters uploads; run it again",
+            Self::Unexpected { status: 500.., .. } => "the registry has a problem of its own; its log says more",
+            Self::BadLocation { .. } => {
+                "the registry, or a proxy before it, announces a wrong address of itself (X-Forwarded-Proto, http.host, SERVER_HOSTNAME)"
+            }
+            Self::Credentials { .. } => "write the file anew with `modelcar login` or `podman login`",
+            Self::Helper { .. } => "install the helper, or name another credential file with `--authfile FILE`",
+            Self::SubjectUnknown { .. } => "push the image first",
+            Self::ReferrersContended { .. } => "run it again when the others are done",
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+fn log_in(registry: &str) -> String {
+    format!("log in with `modelcar login {registry}` or `podman login {registry}`, and check the account's rights to the repository")
+}
+
+fn after_colon(message: &str) -> String {
+    if message.is_empty() { String::new() } else { format!(": {message}") }
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{} s", duration.as_secs_f32())
+}

@@ -1,0 +1,133 @@
+//! Manifests that refer to another one:
+//! <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers>.
+//!
+//! Registries that cannot list referrers get a list of them as an index under the tag `sha256-HEX`, kept by the clients. Whether
+//! that is needed cannot be told from a missing `OCI-Subject` alone: Quay never sends it, though it lists referrers since 3.12.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::Method;
+use reqwest::header::ACCEPT;
+use serde::Deserialize;
+
+use super::client::{Call, Client};
+use super::listing::{self, Listing};
+use super::retry::dice;
+use super::transport::Response;
+use super::{RegistryError, manifest};
+use crate::oci::{Annotations, Descriptor, Digest, ImageIndex, ManifestRef, RawManifest, media_type};
+use crate::store::StoreError;
+
+/// More referrers of one image than a reader needs to look at.
+const MAX_REFERRERS: usize = 4096;
+/// How often the list is written before others are said to be too busy with it.
+const ATTEMPTS: u32 = 8;
+/// After this much time a writer that read the list before us has overwritten it, if it ever will.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// The parts of a manifest that make it a referrer.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Referrer {
+    subject: Option<Subject>,
+    artifact_type: Option<String>,
+    config: Option<Config>,
+    #[serde(default)]
+    annotations: Annotations,
+}
+
+#[derive(Deserialize)]
+struct Subject {
+    digest: Digest,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Config {
+    media_type: String,
+}
+
+/// What a manifest refers to.
+pub(super) fn subject_of(manifest: &RawManifest) -> Option<Digest> {
+    serde_json::from_slice::<Referrer>(&manifest.bytes).ok()?.subject.map(|subject| subject.digest)
+}
+
+/// All manifests that refer to `subject`.
+pub(super) fn list(client: &Client, subject: &Digest) -> Result<Vec<Descriptor>, StoreError> {
+    let call = referrers(subject);
+    match listing::list(client, call, MAX_REFERRERS, |index: ImageIndex| index.manifests)? {
+        Listing::All(referrers) => Ok(referrers),
+        Listing::Refused(response) if is_unsupported(&response) => fallback(client, subject).map(|index| index.manifests),
+        // Quay: "manifest unknown" (PROJQUAY-7523); what is not there has no referrers
+        Listing::Refused(response) if response.status.as_u16() == 400 => Ok(Vec::new()),
+        Listing::Refused(response) => Err(client.refused(response).into()),
+    }
+}
+
+/// Lets readers find a manifest that was written without the registry taking note of its subject.
+pub(super) fn make_findable(client: &Client, manifest: &RawManifest, subject: &Digest) -> Result<(), StoreError> {
+    let response = client.call(&referrers(subject))?;
+    match response.status.as_u16() {
+        200 => Ok(()),
+        400 => Err(RegistryError::SubjectUnknown { subject: *subject }.into()),
+        _ if is_unsupported(&response) => add_to_fallback(client, &descriptor(manifest), subject),
+        _ => Err(client.refused(response).into()),
+    }
+}
+
+fn referrers(subject: &Digest) -> Call {
+    Call::new(Method::GET, format!("referrers/{subject}")).with(ACCEPT, media_type::INDEX)
+}
+
+fn is_unsupported(response: &Response) -> bool {
+    matches!(response.status.as_u16(), 404 | 405 | 501)
+}
+
+/// Readers filter by artifact type and annotations, so both are copied (buildx issue 4010).
+fn descriptor(manifest: &RawManifest) -> Descriptor {
+    let parts = serde_json::from_slice::<Referrer>(&manifest.bytes).ok();
+    let (artifact_type, annotations) = parts.map_or_else(Default::default, |parts| {
+        let config = parts.config.map(|config| config.media_type);
+        (parts.artifact_type.filter(|artifact_type| !artifact_type.is_empty()).or(config), parts.annotations)
+    });
+    Descriptor { artifact_type, annotations, ..manifest.descriptor() }
+}
+
+/// <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema>
+fn fallback_tag(subject: &Digest) -> ManifestRef {
+    ManifestRef::Tag(format!("sha256-{}", subject.hex()))
+}
+
+fn fallback(client: &Client, subject: &Digest) -> Result<ImageIndex, StoreError> {
+    let Some(raw) = manifest::get(client, &fallback_tag(subject))? else { return Ok(ImageIndex::new(Vec::new())) };
+    match raw.parse()? {
+        crate::oci::Manifest::Index(index) if index.manifests.len() <= MAX_REFERRERS => Ok(index),
+        crate::oci::Manifest::Index(index) => {
+            let what = format!("the list of referrers of {subject}");
+            Err(StoreError::TooLarge { what, size: index.manifests.len() as u64, limit: MAX_REFERRERS as u64 })
+        }
+        crate::oci::Manifest::Image(_) => {
+            let (digest, media_type) = (raw.digest(), raw.media_type);
+            Err(crate::oci::InvalidManifest::MediaType { digest, media_type }.into())
+        }
+    }
+}
+
+/// Registries have no conditional writes, so this reads, writes and looks again until the entry stays.
+fn add_to_fallback(client: &Client, entry: &Descriptor, subject: &Digest) -> Result<(), StoreError> {
+    /// Threads of this process need not fight each other.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    for _ in 0..ATTEMPTS {
+        let mut index = fallback(client, subject)?;
+        if index.manifests.iter().any(|known| known.digest == entry.digest) {
+            return Ok(());
+        }
+        index.manifests.push(entry.clone());
+        let raw = RawManifest::index(&index).map_err(|source| crate::oci::InvalidManifest::Json { digest: *subject, source })?;
+        manifest::put_alone(client, &raw, &fallback_tag(subject))?;
+        client.retry().pause(SETTLE.mul_f64(0.5 + dice()));
+    }
+    Err(RegistryError::ReferrersContended { tag: fallback_tag(subject).to_string() }.into())
+}

@@ -1,0 +1,244 @@
+//! When to try again, and how long to wait before.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::RegistryError;
+use super::transport::Response;
+use crate::store::StoreError;
+
+/// The most attempts at one request or upload.
+const ATTEMPTS: u32 = 5;
+/// A registry that does not answer the telephone is reported soon.
+const CONNECT_ATTEMPTS: u32 = 3;
+/// The longest first pause; it doubles from there.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause of our own making.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The longest pause that a registry can ask for.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(120);
+
+/// Why an attempt failed that another one may mend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// A status of [`is_transient`], with the pause it asks for.
+    Status { retry_after: Option<Duration> },
+    /// No connection came about.
+    Connect,
+    /// The connection broke off.
+    Broken,
+    /// No byte moved for too long.
+    Stalled,
+    /// The token was refused in the middle of an upload; another one has been asked for.
+    TokenExpired,
+}
+
+/// Statuses that say "not now": those of go-containerregistry and regclient.
+pub(super) fn is_transient(status: u16) -> bool {
+    matches!(status, 408 | 429 | 499 | 500 | 502 | 503 | 504 | 522)
+}
+
+impl Trouble {
+    /// The trouble of an answer whose status [`is_transient`].
+    pub(super) fn of(response: &Response) -> Self {
+        Self::Status { retry_after: response.header("retry-after").and_then(|header| retry_after(header, SystemTime::now())) }
+    }
+
+    /// How long to wait before the next attempt; `None` to give up. `made` attempts are over; `dice` is in 0..1.
+    ///
+    /// Full jitter, so that a fleet of pipelines that failed together does not come back together.
+    fn pause(self, made: u32, dice: f64) -> Option<Duration> {
+        let most = self.attempts();
+        if made >= most {
+            return None;
+        }
+        let longest = FIRST_PAUSE.saturating_mul(1 << (made - 1).min(16)).min(LONGEST_PAUSE);
+        match self {
+            Self::Status { retry_after: Some(asked) } => Some(asked.min(LONGEST_RETRY_AFTER)),
+            Self::TokenExpired => Some(Duration::ZERO),
+            _ => Some(longest.mul_f64(dice)),
+        }
+    }
+
+    fn attempts(self) -> u32 {
+        match self {
+            Self::Connect => CONNECT_ATTEMPTS,
+            Self::TokenExpired => 2,
+            Self::Status { .. } | Self::Broken | Self::Stalled => ATTEMPTS,
+        }
+    }
+}
+
+/// The pause that a `Retry-After` header asks for: seconds, or a date as HTTP writes it.
+pub(super) fn retry_after(header: &str, now: SystemTime) -> Option<Duration> {
+    let header = header.trim();
+    if let Ok(seconds) = header.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(header).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+/// A failed attempt: what to report, and whether another one may mend it.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) trouble: Option<Trouble>,
+    pub(super) error: StoreError,
+}
+
+impl Failure {
+    pub(super) fn transient(trouble: Trouble, error: RegistryError) -> Self {
+        Self { trouble: Some(trouble), error: error.into() }
+    }
+}
+
+impl From<RegistryError> for Failure {
+    fn from(error: RegistryError) -> Self {
+        StoreError::from(error).into()
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self { trouble: None, error }
+    }
+}
+
+/// Tries again; the pause is a function so that tests need not wait.
+#[derive(Clone)]
+pub(super) struct Retry {
+    pause: Arc<dyn Fn(Duration) + Send + Sync>,
+}
+
+impl Retry {
+    pub(super) fn new(pause: impl Fn(Duration) + Send + Sync + 'static) -> Self {
+        Self { pause: Arc::new(pause) }
+    }
+
+    /// Runs `attempt` until it succeeds or another try is of no use; `what` names it in the log: "upload of sha256:…".
+    pub(super) fn run<T>(&self, what: &dyn fmt::Display, mut attempt: impl FnMut() -> Result<T, Failure>) -> Result<T, StoreError> {
+        let mut made = 0;
+        loop {
+            let failure = match attempt() {
+                Ok(done) => return Ok(done),
+                Err(failure) => failure,
+            };
+            made += 1;
+            let next = failure.trouble.and_then(|trouble| Some((trouble.pause(made, dice())?, trouble.attempts())));
+            let Some((pause, most)) = next else { return Err(failure.error) };
+            tracing::warn!("{what} broke off: {}; attempt {} of {most} in {pause:.1?}", chain(&failure.error), made + 1);
+            self.pause(pause);
+        }
+    }
+
+    /// A pause that ends no attempt, such as before a second look.
+    pub(super) fn pause(&self, pause: Duration) {
+        (self.pause)(pause);
+    }
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self::new(std::thread::sleep)
+    }
+}
+
+fn chain(error: &StoreError) -> String {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+/// A number in 0..1. Without a source of randomness the middle will do.
+pub(super) fn dice() -> f64 {
+    getrandom::u32().map_or(0.5, |number| f64::from(number) / (f64::from(u32::MAX) + 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    const ASKED: Trouble = Trouble::Status { retry_after: Some(Duration::from_secs(7)) };
+    const STATUS: Trouble = Trouble::Status { retry_after: None };
+
+    #[test]
+    fn the_pause_grows_is_capped_and_ends() {
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        for (trouble, made, pause) in [
+            (STATUS, 1, seconds(1)),
+            (STATUS, 2, seconds(2)),
+            (STATUS, 4, seconds(8)),
+            (STATUS, 5, None),
+            (Trouble::Broken, 3, seconds(4)),
+            (Trouble::Stalled, 4, seconds(8)),
+            (Trouble::Connect, 1, seconds(1)),
+            (Trouble::Connect, 2, seconds(2)),
+            (Trouble::Connect, 3, None),
+            (ASKED, 1, seconds(7)),
+            (ASKED, 4, seconds(7)),
+            (ASKED, 5, None),
+            (Trouble::Status { retry_after: seconds(9_999_999) }, 1, seconds(120)),
+            (Trouble::TokenExpired, 1, seconds(0)),
+            (Trouble::TokenExpired, 2, None),
+        ] {
+            assert_eq!(trouble.pause(made, 1.0), pause, "{trouble:?} after {made}");
+        }
+        assert_eq!(STATUS.pause(3, 0.5), seconds(2), "jitter is full");
+        assert_eq!(STATUS.pause(3, 0.0), seconds(0), "jitter is full");
+    }
+
+    #[test]
+    fn only_statuses_that_pass_are_tried_again() {
+        let transient: Vec<u16> = (100..600).filter(|status| is_transient(*status)).collect();
+        assert_eq!(transient, [408, 429, 499, 500, 502, 503, 504, 522]);
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000); // Tue, 14 Nov 2023 22:13:20 GMT
+        for (header, expected) in [
+            ("0", Some(0)),
+            (" 30 ", Some(30)),
+            ("Tue, 14 Nov 2023 22:13:50 GMT", Some(30)),
+            ("Tue, 14 Nov 2023 22:13:00 GMT", Some(0)),
+            ("-1", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            assert_eq!(retry_after(header, now), expected.map(Duration::from_secs), "{header}");
+        }
+    }
+
+    #[test]
+    fn runs_until_it_works_or_the_attempts_are_used_up() {
+        for (failures, attempts, works) in [(0, 1, true), (4, 5, true), (5, 5, false), (9, 5, false)] {
+            let pauses = Arc::new(Mutex::new(Vec::new()));
+            let seen = Arc::clone(&pauses);
+            let mut made = 0;
+            let result = Retry::new(move |pause| seen.lock().unwrap().push(pause)).run(&"test", || {
+                made += 1;
+                if made > failures { Ok(()) } else { Err(Failure::transient(ASKED, RegistryError::SubjectUnknown { subject: crate::oci::Digest::of(b"") })) }
+            });
+            assert_eq!((made, result.is_ok()), (attempts, works), "{failures} failures");
+            assert_eq!(*pauses.lock().unwrap(), vec![Duration::from_secs(7); attempts as usize - 1]);
+        }
+    }
+
+    #[test]
+    fn a_final_failure_is_not_tried_again() {
+        let mut made = 0;
+        let result = Retry::new(|_| panic!("paused")).run(&"test", || -> Result<(), Failure> {
+            made += 1;
+            Err(RegistryError::SubjectUnknown { subject: crate::oci::Digest::of(b"") }.into())
+        });
+        assert!(result.is_err() && made == 1);
+    }
+
+    #[test]
+    fn dice_stay_in_their_range() {
+        assert!((0..1000).map(|_| dice()).all(|number| (0.0..1.0).contains(&number)));
+    }
+}

@@ -1,0 +1,224 @@
+//! Bearer tokens: <https://distribution.github.io/distribution/spec/auth/token/> and, for identity tokens,
+//! <https://distribution.github.io/distribution/spec/auth/oauth/>.
+
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use reqwest::Method;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use serde::Deserialize;
+use url::Url;
+
+use super::RegistryError;
+use super::answer::complaint;
+use super::credentials::{Credential, Login};
+use super::location::shown;
+use super::retry::{Failure, Trouble, is_transient};
+use super::secret::Secret;
+use super::transport::{Request, Response, Transport};
+
+/// Tokens with many rights grow to some ten kilobytes.
+const MAX_ANSWER: u64 = 1 << 20;
+/// The specification's life of a token that names none.
+const DEFAULT_LIFE: Duration = Duration::from_secs(60);
+/// A token is renewed this long before its end: clocks differ, and requests take time to arrive.
+const LEEWAY: Duration = Duration::from_secs(10);
+
+/// A token and how long it may be used.
+#[derive(Clone, Debug)]
+pub(super) struct Token {
+    pub(super) value: Secret,
+    fresh_until: Instant,
+}
+
+/// What a token is asked for.
+#[derive(Debug)]
+pub(super) struct TokenRequest<'a> {
+    /// Where.
+    pub(super) realm: Url,
+    /// For which registry, in the token service's words.
+    pub(super) service: Option<&'a str>,
+    /// To do what: `repository:org/model:pull,push`.
+    pub(super) scopes: Vec<String>,
+    /// By whom.
+    pub(super) credential: Option<&'a Credential>,
+}
+
+impl Token {
+    fn new(value: &str, life: Duration, now: Instant) -> Self {
+        // a short-lived token keeps most of its life
+        let usable = life.saturating_sub(LEEWAY.min(life / 4));
+        Self { value: Secret::new(value), fresh_until: now.checked_add(usable).unwrap_or(now) }
+    }
+
+    pub(super) fn is_fresh(&self, now: Instant) -> bool {
+        now < self.fresh_until
+    }
+}
+
+impl TokenRequest<'_> {
+    /// Asks once.
+    pub(super) fn send(&self, transport: &Transport) -> Result<Token, Failure> {
+        let asked = Instant::now();
+        let request = match self.credential.map(|credential| &credential.login) {
+            Some(Login::Identity(token)) => self.refresh(token)?,
+            Some(Login::Password { user, password }) => self.get(Some(basic(user, password)?)),
+            None => self.get(None),
+        };
+        let response = transport.send(&request)?;
+        if response.status.as_u16() != 200 {
+            return Err(self.refused(response));
+        }
+        let body = response.bytes(MAX_ANSWER)?;
+        parse(&body, asked).map_err(|reason| self.unusable(reason).into())
+    }
+
+    fn get(&self, authorization: Option<HeaderValue>) -> Request {
+        let mut url = self.realm.clone();
+        url.query_pairs_mut().extend_pairs(self.service.map(|service| ("service", service)));
+        url.query_pairs_mut().extend_pairs(self.scopes.iter().map(|scope| ("scope", scope)));
+        let mut request = Request::new(Method::GET, url);
+        request.headers.extend(authorization.map(|value| (AUTHORIZATION, value)));
+        request
+    }
+
+    fn refresh(&self, token: &Secret) -> Result<Request, RegistryError> {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", "refresh_token").append_pair("client_id", "modelcar");
+        form.extend_pairs(self.service.map(|service| ("service", service)));
+        form.append_pair("scope", &self.scopes.join(" ")).append_pair("refresh_token", token.expose());
+        let mut request = Request::new(Method::POST, self.realm.clone());
+        request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        request.body = Bytes::from(form.finish());
+        Ok(request)
+    }
+
+    fn refused(&self, response: Response) -> Failure {
+        let status = response.status.as_u16();
+        let trouble = Trouble::of(&response);
+        let words = response.bytes(MAX_ANSWER).map(|body| complaint(&body).text).unwrap_or_default();
+        let message = self.scrubbed(&words);
+        if is_transient(status) {
+            return Failure::transient(trouble, self.unusable(format!("status {status} {message}")));
+        }
+        if !matches!(status, 400 | 401 | 403) {
+            return self.unusable(format!("status {status} {message}")).into();
+        }
+        let registry = self.realm.host_str().unwrap_or_default().to_owned();
+        RegistryError::Unauthorized { registry, who: super::auth::who(self.credential), message }.into()
+    }
+
+    fn scrubbed(&self, words: &str) -> String {
+        self.credential.map_or_else(|| words.to_owned(), |credential| credential.scrub(words))
+    }
+
+    fn unusable(&self, reason: impl Into<String>) -> RegistryError {
+        let reason: String = reason.into();
+        RegistryError::BadToken { realm: shown(&self.realm), reason: reason.trim().to_owned() }
+    }
+}
+
+/// An `Authorization` header that logs nothing of itself.
+pub(super) fn basic(user: &str, password: &Secret) -> Result<HeaderValue, RegistryError> {
+    sensitive(&format!("Basic {}", STANDARD.encode(format!("{user}:{}", password.expose()))))
+}
+
+/// The same for a token.
+pub(super) fn bearer(token: &Token) -> Result<HeaderValue, RegistryError> {
+    sensitive(&format!("Bearer {}", token.value.expose()))
+}
+
+fn sensitive(text: &str) -> Result<HeaderValue, RegistryError> {
+    let unusable = |_| RegistryError::BadToken { realm: "used".to_owned(), reason: "it does not fit into a header".to_owned() };
+    let mut value = HeaderValue::from_str(text).map_err(unusable)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    token: Option<String>,
+    access_token: Option<String>,
+    expires_in: Option<f64>,
+}
+
+/// Reads a token service's answer; the reason of a failure never quotes it.
+fn parse(body: &[u8], now: Instant) -> Result<Token, &'static str> {
+    let answer: Answer = serde_json::from_slice(body).map_err(|_| "its answer is not the JSON of a token")?;
+    let filled = |token: Option<String>| token.filter(|token| !token.is_empty());
+    let value = filled(answer.token).or_else(|| filled(answer.access_token)).ok_or("its answer holds no token")?;
+    if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("the token has characters that no header can hold");
+    }
+    let life = answer.expires_in.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or(DEFAULT_LIFE);
+    Ok(Token::new(&value, life, now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(credential: Option<&Credential>) -> TokenRequest<'_> {
+        let scopes = vec!["repository:a/b:pull,push".to_owned(), "repository:c:pull".to_owned()];
+        TokenRequest { realm: "https://auth.example.com/token?x=1".parse().unwrap(), service: Some("registry"), scopes, credential }
+    }
+
+    #[test]
+    fn asks_for_all_scopes_at_once() {
+        let request = request(None).get(None);
+        assert_eq!(
+            request.url.as_str(),
+            "https://auth.example.com/token?x=1&service=registry&scope=repository%3Aa%2Fb%3Apull%2Cpush&scope=repository%3Ac%3Apull"
+        );
+        assert!(request.headers.is_empty());
+    }
+
+    #[test]
+    fn an_identity_token_goes_into_the_form_not_into_the_url() {
+        let request = request(None).refresh(&Secret::new("CANARY")).unwrap();
+        let form = String::from_utf8(request.body.to_vec()).unwrap();
+        assert!(!request.url.as_str().contains("CANARY") && request.method == Method::POST);
+        assert_eq!(
+            form,
+            "grant_type=refresh_token&client_id=modelcar&service=registry&scope=repository%3Aa%2Fb%3Apull%2Cpush+repository%3Ac%3Apull&refresh_token=CANARY"
+        );
+    }
+
+    #[test]
+    fn reads_what_token_services_answer() {
+        let now = Instant::now();
+        for (body, value, usable) in [
+            (r#"{"token":"t"}"#, Ok("t"), 50),
+            (r#"{"access_token":"a","expires_in":300}"#, Ok("a"), 290),
+            (r#"{"token":"t","access_token":"a","expires_in":300.5}"#, Ok("t"), 290),
+            (r#"{"token":"","access_token":"a","expires_in":20}"#, Ok("a"), 15),
+            (r#"{"token":"t","expires_in":0}"#, Ok("t"), 0),
+            (r#"{"token":"t","expires_in":-5}"#, Ok("t"), 50),
+            (r#"{"token":null}"#, Err("its answer holds no token"), 0),
+            (r#"{"token":"a b"}"#, Err("the token has characters that no header can hold"), 0),
+            ("[]", Err("its answer is not the JSON of a token"), 0),
+        ] {
+            let token = parse(body.as_bytes(), now);
+            assert_eq!(token.as_ref().map(|token| token.value.expose()).map_err(|reason| *reason), value, "{body}");
+            if let Ok(token) = token {
+                let at = |seconds| now + Duration::from_secs(seconds);
+                assert!(!token.is_fresh(at(usable + 1)) && (usable == 0 || token.is_fresh(at(usable - 1))), "{body}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_endless_life_is_no_overflow() {
+        assert!(parse(br#"{"token":"t","expires_in":1e300}"#, Instant::now()).is_ok());
+        assert!(parse(br#"{"token":"t","expires_in":1e15}"#, Instant::now()).is_ok());
+    }
+
+    #[test]
+    fn headers_do_not_print() {
+        let header = basic("user", &Secret::new("CANARY")).unwrap();
+        assert_eq!(format!("{header:?}"), "Sensitive");
+        assert_eq!(header.to_str().unwrap(), "Basic dXNlcjpDQU5BUlk=");
+    }
+}

@@ -1,0 +1,298 @@
+//! One HTTP exchange: clients, time-outs, and what a failed connection means. Knows nothing of registries.
+//!
+//! The asynchronous world begins and ends here. All of the process shares one small runtime; callers are plain threads that wait
+//! in [`block_on`], and must not be threads of a runtime themselves.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
+use reqwest::{Certificate, Method, StatusCode};
+use tokio::runtime::Runtime;
+use url::Url;
+
+use super::address::is_loopback;
+use super::body::Feed;
+use super::error::Cause;
+use super::location::shown;
+use super::retry::{Failure, Trouble};
+use super::{RegistryError, download};
+
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long a connection may lie unused: shorter than the registries' own patience, so that they do not close it first.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// How much longer than otherwise a registry may think once it has all bytes of an upload: it moves gigabytes in its store then.
+const COMMIT_FACTOR: u32 = 10;
+/// A CA file is some kilobytes per certificate.
+const MAX_CA_FILE: u64 = 16 << 20;
+
+/// A request that can be sent again.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Request {
+    pub(super) fn new(method: Method, url: Url) -> Self {
+        Self { method, url, headers: HeaderMap::new(), body: Bytes::new() }
+    }
+}
+
+/// An answer whose body has not been read yet.
+#[derive(Debug)]
+pub(super) struct Response {
+    pub(super) method: Method,
+    pub(super) status: StatusCode,
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    idle: Duration,
+    inner: reqwest::Response,
+}
+
+/// Sends requests and gives back answers of any status. Redirects are answers, too.
+#[derive(Debug)]
+pub(super) struct Transport {
+    verify: bool,
+    extra_roots: Vec<Certificate>,
+    idle: Duration,
+    clients: Mutex<BTreeMap<Kind, reqwest::Client>>,
+}
+
+/// Each kind of host has its own client, made when it is first needed: reading the system's roots takes 30 ms and fails in an
+/// image without any, and neither may trouble a plain-HTTP registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Kind {
+    tls: bool,
+    proxied: bool,
+}
+
+impl Transport {
+    /// `idle` is how long nothing may move before a request is given up.
+    pub(super) fn new(verify: bool, extra_roots: Vec<Certificate>, idle: Duration) -> Self {
+        Self { verify, extra_roots, idle, clients: Mutex::default() }
+    }
+
+    /// Sends a request whose body is in memory.
+    pub(super) fn send(&self, request: &Request) -> Result<Response, Failure> {
+        let body = reqwest::Body::from(request.body.clone());
+        self.exchange(request, request.body.len() as u64, body, &Progress::default())
+    }
+
+    /// Sends a request whose body comes from a [`Feed`] instead.
+    pub(super) fn send_feed(&self, request: &Request, feed: Feed) -> Result<Response, Failure> {
+        let (size, progress) = (feed.size(), feed.progress());
+        self.exchange(request, size, reqwest::Body::wrap_stream(feed), &progress)
+    }
+
+    fn exchange(&self, request: &Request, size: u64, body: reqwest::Body, progress: &Progress) -> Result<Response, Failure> {
+        let client = self.client(&request.url)?;
+        let mut outgoing = reqwest::Request::new(request.method.clone(), request.url.clone());
+        *outgoing.headers_mut() = request.headers.clone();
+        if !matches!(request.method, Method::GET | Method::HEAD) {
+            outgoing.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(size));
+            *outgoing.body_mut() = Some(body);
+        }
+        let answer = block_on(watched(client.execute(outgoing), progress, self.idle))?;
+        let inner = answer.ok_or_else(|| stalled(request, self.idle))?.map_err(|error| failed(request, error))?;
+        Ok(Response {
+            method: request.method.clone(),
+            status: inner.status(),
+            url: inner.url().clone(),
+            headers: inner.headers().clone(),
+            idle: self.idle,
+            inner,
+        })
+    }
+
+    fn client(&self, url: &Url) -> Result<reqwest::Client, RegistryError> {
+        let kind = Kind { tls: url.scheme() == "https", proxied: !is_loopback(url) };
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&kind) {
+            return Ok(client.clone());
+        }
+        let client = self.build(kind).map_err(|error| RegistryError::TlsSetup(innermost(&error)))?;
+        clients.insert(kind, client.clone());
+        Ok(client)
+    }
+
+    /// HTTP/1.1 only: the flow control of HTTP/2 gains uploads nothing.
+    fn build(&self, kind: Kind) -> reqwest::Result<reqwest::Client> {
+        let builder = reqwest::Client::builder()
+            .user_agent(concat!("modelcar/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT)
+            .pool_idle_timeout(KEEP_ALIVE)
+            .http1_only();
+        let builder = if kind.proxied { builder } else { builder.no_proxy() };
+        match kind.tls {
+            false => builder.tls_certs_only([]),
+            true if self.verify => builder.tls_certs_merge(self.extra_roots.iter().cloned()),
+            true => builder.tls_danger_accept_invalid_certs(true),
+        }
+        .build()
+    }
+}
+
+/// Reads the certificates of `--ca-file`.
+pub(super) fn read_roots(file: &Path) -> Result<Vec<Certificate>, RegistryError> {
+    let failed = |cause: String| RegistryError::CaFile { file: file.to_owned(), source: Cause(cause) };
+    let size = fs_err::metadata(file).map_err(|error| failed(error.kind().to_string()))?.len();
+    if size > MAX_CA_FILE {
+        return Err(failed(format!("it is larger than {MAX_CA_FILE} bytes")));
+    }
+    let pem = fs_err::read(file).map_err(|error| failed(error.kind().to_string()))?;
+    let roots = Certificate::from_pem_bundle(&pem).map_err(|error| failed(innermost(&error).0))?;
+    if roots.is_empty() { Err(failed("it holds no PEM certificate".to_owned())) } else { Ok(roots) }
+}
+
+impl Response {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The whole body, refused when it is longer than `limit` bytes.
+    pub(super) fn bytes(self, limit: u64) -> Result<Vec<u8>, Failure> {
+        let url = shown(&self.url);
+        let mut bytes = Vec::new();
+        let mut chunks = self.chunks();
+        while let Some(chunk) = chunks.next()? {
+            if (bytes.len() + chunk.len()) as u64 > limit {
+                return Err(RegistryError::BadAnswer { url, reason: format!("it is longer than {limit} bytes") }.into());
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+
+    /// The body as a blocking reader.
+    pub(super) fn into_reader(self) -> download::BodyReader {
+        download::BodyReader::new(self.chunks())
+    }
+
+    fn chunks(self) -> Chunks {
+        Chunks { request: Request::new(self.method, self.url), idle: self.idle, inner: self.inner }
+    }
+}
+
+/// The pieces of a body as they arrive.
+#[derive(Debug)]
+pub(super) struct Chunks {
+    request: Request,
+    idle: Duration,
+    inner: reqwest::Response,
+}
+
+impl Chunks {
+    pub(super) fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        let chunk = block_on(watched(self.inner.chunk(), &Progress::default(), self.idle))?;
+        chunk.ok_or_else(|| stalled(&self.request, self.idle))?.map_err(|error| failed(&self.request, error))
+    }
+}
+
+/// How much of a body has gone to the socket.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Progress(Arc<Counters>);
+
+#[derive(Debug, Default)]
+struct Counters {
+    size: u64,
+    sent: AtomicU64,
+}
+
+impl Progress {
+    pub(super) fn of(size: u64) -> Self {
+        Self(Arc::new(Counters { size, sent: AtomicU64::new(0) }))
+    }
+
+    pub(super) fn advance(&self, bytes: usize) {
+        self.0.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn sent(&self) -> u64 {
+        self.0.sent.load(Ordering::Relaxed)
+    }
+
+    fn patience(&self, idle: Duration) -> Duration {
+        let committing = self.0.size > 0 && self.sent() >= self.0.size;
+        if committing { idle * COMMIT_FACTOR } else { idle }
+    }
+}
+
+/// Waits for a future as long as something moves; `None` when nothing did.
+async fn watched<F: Future>(future: F, progress: &Progress, idle: Duration) -> Option<F::Output> {
+    tokio::pin!(future);
+    loop {
+        let before = progress.sent();
+        if let Ok(output) = tokio::time::timeout(progress.patience(idle), &mut future).await {
+            return Some(output);
+        }
+        if progress.sent() == before {
+            return None;
+        }
+    }
+}
+
+/// Waits for a future on the process's runtime, which is started on first use.
+fn block_on<F: Future>(future: F) -> Result<F::Output, RegistryError> {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    let runtime = match RUNTIME.get() {
+        Some(runtime) => runtime,
+        None => {
+            let built = start_runtime().map_err(RegistryError::Runtime)?;
+            RUNTIME.get_or_init(|| built)
+        }
+    };
+    Ok(runtime.block_on(future))
+}
+
+fn start_runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("modelcar-net").enable_all().build()
+}
+
+fn stalled(request: &Request, idle: Duration) -> Failure {
+    let error = RegistryError::Stalled { method: request.method.to_string(), url: shown(&request.url), idle };
+    Failure::transient(Trouble::Stalled, error)
+}
+
+/// Sorts a failed exchange. The URL in reqwest's own message would show a query with its signatures, so only causes are kept.
+fn failed(request: &Request, error: reqwest::Error) -> Failure {
+    let source = innermost(&error);
+    let host = host(&request.url);
+    if error.is_connect() {
+        return match is_tls(&error) {
+            true => RegistryError::Tls { host, source }.into(),
+            false => Failure::transient(Trouble::Connect, RegistryError::Unreachable { host, source }),
+        };
+    }
+    let broken = RegistryError::Broken { method: request.method.to_string(), url: shown(&request.url), source };
+    Failure::transient(Trouble::Broken, broken)
+}
+
+fn host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+fn causes<'a>(error: &'a (dyn std::error::Error + 'static)) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| error.source())
+}
+
+/// rustls wraps what it dislikes in an [`io::Error`] of this kind.
+fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    let dislikes = |error: &io::Error| error.kind() == io::ErrorKind::InvalidData;
+    causes(error).any(|error| error.downcast_ref().is_some_and(dislikes))
+}
+
+fn innermost(error: &(dyn std::error::Error + 'static)) -> Cause {
+    Cause(super::answer::printable(&causes(error).last().map(ToString::to_string).unwrap_or_default()))
+}
