@@ -4,7 +4,7 @@ use super::payload::{MAX_PAYLOAD, Payload};
 use super::reason::shown;
 use super::signature_image::{self, Layer, SignatureImage};
 use super::{Finding, PrivateKey, PublicKey, Reason, TrustError, Verdict, fetch, identity};
-use crate::oci::{Digest, Reference};
+use crate::oci::{Descriptor, Digest, Reference, media_type};
 use crate::store::{MAX_MANIFEST, Store, StoreError};
 
 /// A payload and its signature, ready to be added.
@@ -45,15 +45,17 @@ pub(super) fn read(store: &dyn Store, digest: Digest) -> Result<SignatureImage, 
 
 /// Writes the image with these signatures behind those it has.
 pub(super) fn add(store: &dyn Store, digest: Digest, mut image: SignatureImage, wanted: &[&Wanted]) -> Result<(), TrustError> {
-    wanted.iter().for_each(|signature| image.push(signature.layer.clone()));
+    for signature in wanted {
+        image.push(signature.layer.clone());
+    }
     check_room(digest, &image)?;
     let (raw, config) = image.finish()?;
     if raw.bytes.len() as u64 > MAX_MANIFEST {
         let what = format!("with one more signature it would have {} bytes", raw.bytes.len());
         return Err(TrustError::SignatureTag { tag: signature_image::tag(digest).to_string(), what });
     }
-    if let Some((descriptor, bytes)) = config {
-        store.put_blob(&descriptor, &bytes)?;
+    if let Some(config) = config {
+        store.put_blob(&Descriptor::of(media_type::CONFIG, &config), &config)?;
     }
     Ok(store.put_manifest(&raw, &signature_image::tag(digest))?)
 }

@@ -26,20 +26,22 @@ pub(super) fn signature_statement(digest: Digest) -> serde_json::Result<Vec<u8>>
     struct Empty {}
     #[derive(Serialize)]
     struct New {
-        _type: &'static str,
+        #[serde(rename = "_type")]
+        kind: &'static str,
         subject: [Subject; 1],
         #[serde(rename = "predicateType")]
         predicate_type: &'static str,
         predicate: Empty,
     }
     let subject = [Subject { digest: BTreeMap::from([("sha256".to_owned(), digest.hex())]) }];
-    canonical::to_vec(&New { _type: STATEMENT_V1, subject, predicate_type: COSIGN_SIGN, predicate: Empty {} })
+    canonical::to_vec(&New { kind: STATEMENT_V1, subject, predicate_type: COSIGN_SIGN, predicate: Empty {} })
 }
 
 /// What a statement says of whom. The predicate itself stays unread.
 #[derive(Debug, Deserialize)]
 pub(super) struct Statement {
-    _type: String,
+    #[serde(rename = "_type")]
+    kind: String,
     subject: Vec<Subject>,
     /// What kind of thing is said.
     #[serde(rename = "predicateType")]
@@ -58,7 +60,7 @@ impl Statement {
     }
 
     pub(super) fn is_v1(&self) -> bool {
-        self._type == STATEMENT_V1
+        self.kind == STATEMENT_V1
     }
 
     /// Whether one of the subjects is this manifest.

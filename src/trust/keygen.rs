@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{KeyError, PrivateKey, PublicKey};
 
-/// What [`keygen`] wrote.
+/// What [`keygen()`] wrote.
 #[derive(Debug)]
 pub struct KeyPair {
     /// The encrypted private key, readable by its owner alone.

@@ -19,7 +19,7 @@ use super::{InvalidKey, KeyError, pem};
 use crate::oci::Digest;
 
 /// No key or password file is larger, in bytes.
-pub(super) const MAX_FILE: u64 = 64 << 10;
+const MAX_FILE: usize = 64 << 10;
 
 /// The SubjectPublicKeyInfo of an uncompressed P-256 point, up to the point itself (RFC 5480).
 const SPKI_PREFIX: [u8; 26] = [
@@ -198,13 +198,14 @@ fn read_text(path: &Path) -> Result<Zeroizing<String>, KeyError> {
 
 /// Reads at most [`MAX_FILE`] bytes into memory that is wiped afterwards.
 pub(super) fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    const LIMIT: usize = MAX_FILE + 1;
     let read = |source| KeyError::Read { path: path.to_owned(), source };
     let file = std::fs::File::open(path).map_err(read)?;
     // Room for all of it from the start: a growing vector would leave copies of the secret behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE as usize + 1));
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(read)?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(KeyError::TooLarge { path: path.to_owned(), limit: MAX_FILE });
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LIMIT));
+    file.take(LIMIT as u64).read_to_end(&mut bytes).map_err(read)?;
+    if bytes.len() == LIMIT {
+        return Err(KeyError::TooLarge { path: path.to_owned(), limit: MAX_FILE as u64 });
     }
     Ok(bytes)
 }

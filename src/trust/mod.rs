@@ -2,7 +2,7 @@
 //!
 //! There are two worlds, and neither reads the other's signatures. podman, skopeo, CRI-O and OpenShift's `ClusterImagePolicy`
 //! read the classic image behind the tag `sha256-<hex>.sig`; cosign 3, Kyverno and Conforma prefer Sigstore bundles, attached
-//! as OCI referrers. [`sign`] writes both, [`verify`] wants both.
+//! as OCI referrers. [`sign()`] writes both, [`verify()`] wants both.
 //!
 //! | file | job |
 //! |---|---|

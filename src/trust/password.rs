@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
@@ -37,7 +37,7 @@ impl PasswordSource {
     /// The password of a key that exists.
     pub fn read(&self) -> Result<Zeroizing<String>, KeyError> {
         match self {
-            Self::File(path) => from_file(path.clone()),
+            Self::File(path) => from_file(path),
             Self::Environment => from_variable(std::env::var_os(VARIABLE)),
             Self::Terminal => prompt("Password of the private key: "),
         }
@@ -60,8 +60,8 @@ fn choose_from(file: Option<PathBuf>, variable: bool, terminal: bool) -> Result<
     }
 }
 
-fn from_file(path: PathBuf) -> Result<Zeroizing<String>, KeyError> {
-    let bytes = read_file(&path)?;
+fn from_file(path: &Path) -> Result<Zeroizing<String>, KeyError> {
+    let bytes = read_file(path)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| KeyError::PasswordNotText { place: path.display().to_string() })?;
     let line = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
     Ok(Zeroizing::new(line.to_owned()))

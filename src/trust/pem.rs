@@ -48,13 +48,13 @@ pub(super) fn write(label: &str, bytes: &[u8]) -> Zeroizing<String> {
     const WIDTH: usize = 64;
     let body = Zeroizing::new(STANDARD.encode(bytes));
     let mut text = Zeroizing::new(String::with_capacity(body.len() + body.len() / WIDTH + 2 * label.len() + 40));
-    text.push_str(&format!("-----BEGIN {label}-----\n"));
+    text.extend(["-----BEGIN ", label, "-----\n"]);
     // Base64 is ASCII, so any byte position is a character boundary.
     for start in (0..body.len()).step_by(WIDTH) {
         text.push_str(&body[start..body.len().min(start + WIDTH)]);
         text.push('\n');
     }
-    text.push_str(&format!("-----END {label}-----\n"));
+    text.extend(["-----END ", label, "-----\n"]);
     text
 }
 

@@ -184,13 +184,12 @@ impl Signing<'_> {
 
     fn write_bundle(&mut self, subject: &Subject) -> Result<(), TrustError> {
         let store = self.request.store;
-        let (at, outcome) = match referrer::find(store, subject.digest(), &self.request.key.public())? {
-            Some(digest) => (digest, Outcome::AlreadyThere),
-            None => {
-                let signed = Signed::new(subject, self.request.key)?;
-                signed.put(store)?;
-                (signed.digest(), Outcome::Added)
-            }
+        let (at, outcome) = if let Some(found) = referrer::find(store, subject.digest(), &self.request.key.public())? {
+            (found, Outcome::AlreadyThere)
+        } else {
+            let signed = Signed::new(subject, self.request.key)?;
+            signed.put(store)?;
+            (signed.digest(), Outcome::Added)
         };
         self.report.push(subject, Format::Bundle, None, ManifestRef::Digest(at), outcome);
         Ok(())

@@ -129,14 +129,14 @@ impl SignatureImage {
     }
 
     /// The image with a config that fits its layers, and that config. A foreign kind of config stays as it is.
-    pub(super) fn finish(mut self) -> serde_json::Result<(RawManifest, Option<(Descriptor, Vec<u8>)>)> {
+    pub(super) fn finish(mut self) -> serde_json::Result<(RawManifest, Option<Vec<u8>>)> {
         let mut config = None;
         if self.config.media_type == media_type::CONFIG {
             let bytes = canonical::to_vec(&self.config_document())?;
             self.config = Descriptor::of(media_type::CONFIG, &bytes);
-            config = Some((self.config.clone(), bytes));
+            config = Some(bytes);
         }
-        self.media_type = media_type::MANIFEST.to_owned();
+        media_type::MANIFEST.clone_into(&mut self.media_type);
         let raw = RawManifest { media_type: self.media_type.clone(), bytes: canonical::to_vec(&self)? };
         Ok((raw, config))
     }
@@ -181,7 +181,7 @@ mod tests {
         let mut expected = cosigns();
         expected["config"] = merged["config"].clone();
         assert_eq!(merged, expected);
-        let config: Value = serde_json::from_slice(&config.unwrap().1).unwrap();
+        let config: Value = serde_json::from_slice(&config.unwrap()).unwrap();
         assert_eq!(config["rootfs"]["diff_ids"], serde_json::json!([Digest::of(b"p"), Digest::of(b"payload")]));
     }
 

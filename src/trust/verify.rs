@@ -21,7 +21,7 @@ pub struct VerifyRequest<'a> {
     pub keys: &'a [PublicKey],
     /// The reference as asked for, `host/repo:tag` or `host/repo@digest`; without one, any name in a signature will do.
     pub identity: Option<&'a str>,
-    /// What [`sign`](super::sign) has just written here. Quay shows a new referrer up to 60 s late, so bundles that are known
+    /// What [`sign`](super::sign()) has just written here. Quay shows a new referrer up to 60 s late, so bundles that are known
     /// are read by digest.
     pub just_signed: Option<&'a SignReport>,
 }

@@ -1,6 +1,6 @@
 //! Keys and signatures go both ways between modelcar and the real cosign.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use base64::Engine as _;
@@ -29,8 +29,8 @@ fn run(mut command: Command, arguments: &[&str]) -> Vec<u8> {
     output.stdout
 }
 
-fn load(path: PathBuf) -> PrivateKey {
-    PrivateKey::load(&path, &|| Ok(Zeroizing::new(PASSWORD.to_owned()))).unwrap()
+fn load(path: &Path) -> PrivateKey {
+    PrivateKey::load(path, &|| Ok(Zeroizing::new(PASSWORD.to_owned()))).unwrap()
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn we_read_the_key_that_cosign_writes() {
     let Some(cosign) = cosign(dir.path()) else { return };
     run(cosign, &["generate-key-pair"]);
     let public = PublicKey::load(&dir.path().join("cosign.pub")).unwrap();
-    assert_eq!(load(dir.path().join("cosign.key")).public(), public);
+    assert_eq!(load(&dir.path().join("cosign.key")).public(), public);
     assert_eq!(public.to_pem(), std::fs::read_to_string(dir.path().join("cosign.pub")).unwrap());
 }
 
@@ -56,7 +56,7 @@ fn we_read_the_key_that_cosign_writes() {
 fn we_read_a_key_that_cosign_3_wrote_even_without_cosign() {
     let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/keys");
     let public = PublicKey::load(&keys.join("cosign.pub")).unwrap();
-    assert_eq!(load(keys.join("cosign.key")).public(), public);
+    assert_eq!(load(&keys.join("cosign.key")).public(), public);
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn signatures_verify_in_both_directions() {
     let (Some(verifier), Some(signer)) = (cosign(dir.path()), cosign(dir.path())) else { return };
     let pair = keygen(dir.path(), "k", PASSWORD).unwrap();
     std::fs::write(dir.path().join("message"), b"message").unwrap();
-    let ours = load(pair.private).sign(b"message");
+    let ours = load(&pair.private).sign(b"message");
     std::fs::write(dir.path().join("ours.sig"), STANDARD.encode(ours)).unwrap();
     let common = ["--insecure-ignore-tlog", "--new-bundle-format=false"];
     run(verifier, &[&["verify-blob", "--key", "k.pub", "--signature", "ours.sig"], &common[..], &["message"]].concat());

@@ -50,6 +50,18 @@ fn passes_under_its_key_and_is_equal_when_made_again() {
 }
 
 #[test]
+fn passes_when_cosign_3_made_it() {
+    let keys = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/keys");
+    let bytes = std::fs::read(keys.join("cosign-3.1.3.bundle.json")).unwrap();
+    let key = PublicKey::load(&keys.join("cosign.pub")).unwrap();
+    let signed = "sha256:bb859aba7ed3533782e98d52733f57fdf06c941acd85debf04491db929ff1bdf".parse().unwrap();
+    assert_eq!(judge(&bytes, signed, std::slice::from_ref(&key)), Verdict::Accepted { key: key.hint(), identity: None });
+    let hint = key.hint();
+    let stranger = [PrivateKey::generate().unwrap().public()];
+    assert_eq!(judge(&bytes, signed, &stranger), Verdict::Refused(Reason::OtherKey { hint }));
+}
+
+#[test]
 fn passes_with_members_and_log_entries_it_does_not_know() {
     let key = PrivateKey::generate().unwrap();
     let mut bundle = made_by(&key);

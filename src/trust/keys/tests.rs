@@ -172,13 +172,11 @@ fn openssl_verifies_what_it_signs() {
     std::fs::File::create(&signature).unwrap().write_all(&load("p256.key").unwrap().sign(b"message")).unwrap();
     let mut openssl = Command::new("openssl");
     openssl.args(["dgst", "-sha256", "-verify"]).arg(file("p256.pub")).arg("-signature").arg(&signature).arg(&message);
-    match openssl.output() {
-        Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
-        Err(_) => {
-            eprintln!("SKIPPED: openssl not found");
-            assert!(std::env::var_os("MODELCAR_REQUIRE_PEERS").is_none(), "openssl is required");
-        }
-    }
+    let Ok(output) = openssl.output() else {
+        assert!(std::env::var_os("MODELCAR_REQUIRE_PEERS").is_none_or(|value| value != "1"), "openssl not found");
+        return eprintln!("SKIPPED: openssl not found");
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]

@@ -10,6 +10,10 @@ use crate::trust::{PrivateKey, SignRequest, sign, signature_image};
 const NAME: &str = "q.io/org/iris:v1";
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 
+/// What is changed, how, and the reason to expect.
+type ClassicCase = (&'static str, fn(&Signed), &'static str);
+type BundleCase = (&'static str, fn(&mut Value), &'static str);
+
 struct Signed {
     store: MemoryStore,
     manifest: RawManifest,
@@ -209,22 +213,22 @@ fn a_flipped_byte_in_a_blob_is_refused() {
 
 #[test]
 fn a_changed_classic_signature_is_refused_with_its_reason() {
-    let table: [(&str, &dyn Fn(&Signed), &str); 7] = [
-        ("payload", &|signed| signed.change_payload(|text| text.replace(":v1", ":v2"), None), "does not match"),
-        ("strict", &|signed| signed.change_payload(|text| text.replace("null", "1"), Some(&signed.key)), "damaged"),
-        ("no digest", &|signed| signed.change_payload(|text| text.replace("sha256:", "sha512:"), Some(&signed.key)), "damaged"),
+    let table: [ClassicCase; 7] = [
+        ("payload", |signed| signed.change_payload(|text| text.replace(":v1", ":v2"), None), "does not match"),
+        ("strict", |signed| signed.change_payload(|text| text.replace("null", "1"), Some(&signed.key)), "damaged"),
+        ("no digest", |signed| signed.change_payload(|text| text.replace("sha256:", "sha512:"), Some(&signed.key)), "damaged"),
         (
             "repository only",
-            &|signed| signed.change_payload(|text| text.replace(":v1", ""), Some(&signed.key)),
+            |signed| signed.change_payload(|text| text.replace(":v1", ""), Some(&signed.key)),
             "has no tag, so OpenShift's default policy (MatchRepoDigestOrExact) refuses it",
         ),
-        ("signature", &|signed| signed.change_signatures(flip_signature), "does not match"),
+        ("signature", |signed| signed.change_signatures(flip_signature), "does not match"),
         (
             "base64",
-            &|signed| signed.change_signatures(|document, _| document["layers"][0]["annotations"][SIGNATURE] = "***".into()),
+            |signed| signed.change_signatures(|document, _| document["layers"][0]["annotations"][SIGNATURE] = "***".into()),
             "does not match",
         ),
-        ("size", &|signed| signed.change_signatures(|document, _| document["layers"][0]["size"] = (64 * 1024 + 1).into()), "too large"),
+        ("size", |signed| signed.change_signatures(|document, _| document["layers"][0]["size"] = (64 * 1024 + 1).into()), "too large"),
     ];
     for (what, change, expected) in table {
         let signed = signed_image();
@@ -243,10 +247,10 @@ fn flip_signature(document: &mut Value, _: &mut Content) {
 
 #[test]
 fn a_changed_bundle_is_refused_with_its_reason() {
-    let table: [(&str, &dyn Fn(&mut Value), &str); 3] = [
-        ("payload", &|bundle| bundle["dsseEnvelope"]["payload"] = STANDARD.encode(b"{}").into(), "damaged"),
-        ("signature", &|bundle| bundle["dsseEnvelope"]["signatures"][0]["sig"] = "AAAA".into(), "changed after signing"),
-        ("media type", &|bundle| bundle["mediaType"] = "x/y".into(), "x/y"),
+    let table: [BundleCase; 3] = [
+        ("payload", |bundle| bundle["dsseEnvelope"]["payload"] = STANDARD.encode(b"{}").into(), "damaged"),
+        ("signature", |bundle| bundle["dsseEnvelope"]["signatures"][0]["sig"] = "AAAA".into(), "changed after signing"),
+        ("media type", |bundle| bundle["mediaType"] = "x/y".into(), "x/y"),
     ];
     for (what, change, expected) in table {
         let signed = signed_image();
