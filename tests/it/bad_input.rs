@@ -32,14 +32,8 @@ fn listing(dir: &Path) -> Vec<String> {
 fn onnx_with_external(location: &str) -> Vec<u8> {
     let field = |number: u8, bytes: &[u8]| [&[number << 3 | 2, u8::try_from(bytes.len()).unwrap()], bytes].concat();
     let entry = |key: &str, value: &str| field(13, &[field(1, key.as_bytes()), field(2, value.as_bytes())].concat());
-    let tensor = [
-        &[1 << 3, 4, 2 << 3, 1][..],
-        &field(8, b"w"),
-        &entry("location", location),
-        &entry("length", "16"),
-        &[14 << 3, 1],
-    ]
-    .concat();
+    let tensor =
+        [&[1 << 3, 4, 2 << 3, 1][..], &field(8, b"w"), &entry("location", location), &entry("length", "16"), &[14 << 3, 1]].concat();
     let graph = [field(2, b"g"), field(5, &tensor)].concat();
     let opset = [2 << 3, 17];
     [&[1 << 3, 8][..], &field(7, &graph), &field(8, &opset)].concat()

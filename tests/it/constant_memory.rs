@@ -42,7 +42,9 @@ fn pushes_one_and_a_half_gib_in_40_mib_without_a_copy_on_disk() {
     let home = temp_dir();
     let model = home.path().join("model");
     fs::create_dir(&model).unwrap();
-    for (name, size) in [("model-1.safetensors", GIB), ("model-2.safetensors", GIB / 4), ("model-3.safetensors", GIB / 8), ("model-4.safetensors", GIB / 8)] {
+    for (name, size) in
+        [("model-1.safetensors", GIB), ("model-2.safetensors", GIB / 4), ("model-3.safetensors", GIB / 8), ("model-4.safetensors", GIB / 8)]
+    {
         // Holes read as zeros: all the work of a real model, none of its writing. One byte keeps the layers different.
         let path = model.join(name);
         fs::write(&path, name).unwrap();

@@ -30,7 +30,9 @@ fn every_command_of_the_tour_runs() {
 #[test]
 fn every_link_between_pages_leads_somewhere() {
     let mut pages = vec!["README.md".to_owned()];
-    pages.extend(fs::read_dir(repo_root().join("docs")).unwrap().map(|page| format!("docs/{}", page.unwrap().file_name().to_str().unwrap())));
+    pages.extend(
+        fs::read_dir(repo_root().join("docs")).unwrap().map(|page| format!("docs/{}", page.unwrap().file_name().to_str().unwrap())),
+    );
     for page in pages.iter().filter(|page| page.ends_with(".md")) {
         let text = fs::read_to_string(repo_root().join(page)).unwrap();
         for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {

@@ -3,12 +3,14 @@
 
 mod support;
 
+mod archive;
 mod bad_input;
 mod constant_memory;
 mod dependencies_are_explained;
 mod docs_run;
 mod help;
 mod keys_are_cosigns;
+mod layout;
 mod nothing_is_sent_twice;
 mod onnx_agrees_with_python;
 mod real_readers;
@@ -21,11 +23,5 @@ mod shell;
 mod shell_grammar;
 mod shell_kserve;
 mod signatures;
-mod the_whole_way;
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
-
-mod support;
-
-mod archive;
-mod layout;
 mod tar_header;
+mod the_whole_way;

@@ -58,12 +58,21 @@ fn a_second_build_into_a_layout_writes_no_blob() {
     let model = home.path().join("m.bin");
     fs::write(&model, vec![7; 2 * MIB]).unwrap();
     let build = || -> Value {
-        let printed = stdout_of(modelcar(home.path()).current_dir(home.path()).args(["build", "-q", "--format", "json", "-t", "quay.io/o/m:v1", "m.bin"]));
+        let printed = stdout_of(modelcar(home.path()).current_dir(home.path()).args([
+            "build",
+            "-q",
+            "--format",
+            "json",
+            "-t",
+            "quay.io/o/m:v1",
+            "m.bin",
+        ]));
         serde_json::from_str(&printed).unwrap()
     };
     assert!(build()["sent"].as_u64().unwrap() > 2 * MIB as u64);
     let blobs = || {
-        let mut names: Vec<_> = fs::read_dir(home.path().join("modelcar.oci/blobs/sha256")).unwrap().map(|blob| blob.unwrap().file_name()).collect();
+        let mut names: Vec<_> =
+            fs::read_dir(home.path().join("modelcar.oci/blobs/sha256")).unwrap().map(|blob| blob.unwrap().file_name()).collect();
         names.sort();
         names
     };

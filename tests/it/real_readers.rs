@@ -35,7 +35,9 @@ fn skopeo_and_umoci_unpack_what_was_pushed_and_onnxruntime_runs_it() {
     assert!(inspected.contains("\"Architecture\": \"amd64\""), "{inspected}");
 
     let layout = home.path().join("layout");
-    run(std::process::Command::new(&skopeo).args(["copy", "--all", "--src-tls-verify=false", &source]).arg(format!("oci:{}:v1", layout.display())));
+    run(std::process::Command::new(&skopeo)
+        .args(["copy", "--all", "--src-tls-verify=false", &source])
+        .arg(format!("oci:{}:v1", layout.display())));
     // umoci 0.4 knows no index: the amd64 image alone.
     let one = home.path().join("one");
     run(std::process::Command::new(&skopeo)

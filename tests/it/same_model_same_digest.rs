@@ -30,10 +30,13 @@ fn write(dir: &Path, files: &[(&str, Vec<u8>)]) {
 }
 
 /// The digest of the image of a model.
-fn digest(model: &Path, prepare: impl FnOnce(&mut Command)) -> String {
+fn digest(model: &Path, prepare: impl FnOnce(&mut Command) -> &mut Command) -> String {
     let home = temp_dir();
     let mut command = modelcar(home.path());
-    command.args(["build", "--quiet", "-t", "quay.io/org/model:v1", "-o"]).arg(format!("oci:{}", home.path().join("out").display())).arg(model);
+    command
+        .args(["build", "--quiet", "-t", "quay.io/org/model:v1", "-o"])
+        .arg(format!("oci:{}", home.path().join("out").display()))
+        .arg(model);
     prepare(&mut command);
     let printed = stdout_of(&mut command);
     printed.trim().rsplit('@').next().unwrap().to_owned()
@@ -44,14 +47,14 @@ fn one_digest_whatever_the_machine_did_to_the_files() {
     let dir = temp_dir();
     let plain = dir.path().join("plain");
     write(&plain, &files());
-    let expected = digest(&plain, |_| ());
+    let expected = digest(&plain, |command| command);
     assert!(expected.starts_with("sha256:"));
 
     for (name, other) in variants(dir.path()) {
-        assert_eq!(digest(&other, |_| ()), expected, "{name}");
+        assert_eq!(digest(&other, |command| command), expected, "{name}");
     }
-    assert_eq!(digest(&plain, |command| drop(command.env("TZ", "Asia/Kathmandu").env("LC_ALL", "tr_TR.UTF-8"))), expected, "time zone, locale");
-    assert_eq!(digest(Path::new("./plain"), |command| drop(command.current_dir(dir.path()))), expected, "a relative path");
+    assert_eq!(digest(&plain, |command| command.env("TZ", "Asia/Kathmandu").env("LC_ALL", "tr_TR.UTF-8")), expected, "time zone, locale");
+    assert_eq!(digest(Path::new("./plain"), |command| command.current_dir(dir.path())), expected, "a relative path");
 }
 
 /// The same files, made differently.
@@ -99,17 +102,17 @@ fn hugging_face_cache(dir: &Path) {
 fn a_changed_byte_an_option_or_an_epoch_is_another_digest() {
     let dir = temp_dir();
     write(dir.path(), &files());
-    let original = digest(dir.path(), |_| ());
+    let original = digest(dir.path(), |command| command);
     let others = [
-        digest(dir.path(), |command| drop(command.env("SOURCE_DATE_EPOCH", "1700000000"))),
-        digest(dir.path(), |command| drop(command.args(["--label", "a=b"]))),
-        digest(dir.path(), |command| drop(command.args(["--annotation", "a=b"]))),
-        digest(dir.path(), |command| drop(command.args(["--runtime", "raw"]))),
-        digest(dir.path(), |command| drop(command.args(["--platform", "linux/amd64"]))),
-        digest(dir.path(), |command| drop(command.args(["--base", "none"]))),
+        digest(dir.path(), |command| command.env("SOURCE_DATE_EPOCH", "1700000000")),
+        digest(dir.path(), |command| command.args(["--label", "a=b"])),
+        digest(dir.path(), |command| command.args(["--annotation", "a=b"])),
+        digest(dir.path(), |command| command.args(["--runtime", "raw"])),
+        digest(dir.path(), |command| command.args(["--platform", "linux/amd64"])),
+        digest(dir.path(), |command| command.args(["--base", "none"])),
         {
             fs::write(dir.path().join("config.json"), "{\"a\": 2}\n").unwrap();
-            digest(dir.path(), |_| ())
+            digest(dir.path(), |command| command)
         },
     ];
     let mut all: Vec<&String> = others.iter().chain([&original]).collect();
@@ -133,7 +136,7 @@ fn a_dry_run_tells_the_digest_and_writes_nothing() {
     let home = temp_dir();
     let mut command = modelcar(home.path());
     let printed = stdout_of(command.current_dir(home.path()).args(["build", "-q", "--dry-run", "-t", "quay.io/org/m:v1"]).arg(&model));
-    assert_eq!(printed.trim().rsplit('@').next().unwrap(), digest(&model, |_| ()));
+    assert_eq!(printed.trim().rsplit('@').next().unwrap(), digest(&model, |command| command));
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
 }
 
@@ -161,7 +164,10 @@ fn the_golden_layout_is_built_byte_for_byte() {
     let home = temp_dir();
     let built = home.path().join("built");
     let model = repo_root().join("testdata/models/iris/logreg_iris.onnx");
-    run(modelcar(home.path()).args(["build", "-q", "-t", "quay.io/modelcar/iris:v1", "-o"]).arg(format!("oci:{}", built.display())).arg(model));
+    run(modelcar(home.path())
+        .args(["build", "-q", "-t", "quay.io/modelcar/iris:v1", "-o"])
+        .arg(format!("oci:{}", built.display()))
+        .arg(model));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         let _ = fs::remove_dir_all(&golden);
         fs::create_dir_all(golden.parent().unwrap()).unwrap();

@@ -173,7 +173,8 @@ fn a_flipped_byte_in_the_key_is_refused() {
 fn a_wrong_password_says_so_and_shows_no_secret() {
     let bench = Bench::new();
     bench.build(&["-t", "quay.io/o/iris:v1", "-o", "oci:layout"]);
-    let output = bench.command().env("COSIGN_PASSWORD", "canary-4711").args(["sign", "-vv", "oci:layout", "--key", "a.key"]).output().unwrap();
+    let output =
+        bench.command().env("COSIGN_PASSWORD", "canary-4711").args(["sign", "-vv", "oci:layout", "--key", "a.key"]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("wrong password"), "{text}");
@@ -186,7 +187,8 @@ fn without_a_terminal_and_a_password_nothing_hangs() {
     let bench = Bench::new();
     bench.build(&["-t", "quay.io/o/iris:v1", "-o", "oci:layout"]);
     let mut command = bench.command();
-    let output = command.env_remove("COSIGN_PASSWORD").stdin(std::process::Stdio::null()).args(["sign", "oci:layout", "--key", "a.key"]).output();
+    let output =
+        command.env_remove("COSIGN_PASSWORD").stdin(std::process::Stdio::null()).args(["sign", "oci:layout", "--key", "a.key"]).output();
     let output = output.unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("COSIGN_PASSWORD"));
@@ -205,6 +207,8 @@ fn openssl_agrees_with_our_classic_signature() {
     let mut command = Command::new(openssl);
     run(command.current_dir(bench.home.path()).args(["base64", "-d", "-A", "-in", "signature.b64", "-out", "signature"]));
     let mut command = Command::new(crate::support::need("openssl").unwrap());
-    let said = stdout_of(command.current_dir(bench.home.path()).args(["dgst", "-sha256", "-verify", "a.pub", "-signature", "signature"]).arg(payload));
+    let said = stdout_of(
+        command.current_dir(bench.home.path()).args(["dgst", "-sha256", "-verify", "a.pub", "-signature", "signature"]).arg(payload),
+    );
     assert_eq!(said.trim(), "Verified OK");
 }

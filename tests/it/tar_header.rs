@@ -9,11 +9,11 @@ use crate::support::{clean_command, need, run, stdout_of, temp_dir};
 
 const CONTENT: &[u8] = b"weights";
 
-fn file(executable: bool) -> EntryKind {
+fn file(executable: bool) -> EntryKind<'static> {
     EntryKind::File { size: CONTENT.len() as u64, executable }
 }
 
-fn entries() -> Vec<(String, EntryKind)> {
+fn entries() -> Vec<(String, EntryKind<'static>)> {
     let long = format!("models/{}/model.onnx", "long".repeat(40));
     let border = format!("models/{}", "b".repeat(93));
     vec![

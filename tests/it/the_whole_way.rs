@@ -101,7 +101,8 @@ fn ships_into_a_layout_by_full_name_and_by_bare_tag() {
 #[test]
 fn a_dry_run_shows_the_patch_and_writes_nothing() {
     let home = bench();
-    let listing = || stdout_of(clean_command("find", home.path()).arg(home.path()).args(["-not", "-path", "*/.git/*", "-printf", "%p %s %T@\n"]));
+    let listing =
+        || stdout_of(clean_command("find", home.path()).arg(home.path()).args(["-not", "-path", "*/.git/*", "-printf", "%p %s %T@\n"]));
     let before = listing();
     let output = ship(home.path(), "oci:images:quay.io/models/iris:v1", &["--dry-run"]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -153,8 +154,12 @@ fn an_image_that_cannot_be_signed_is_told_to_be_public_with_exit_code_4() {
     let text = fs::read_to_string(&index).unwrap();
     let mut layout: serde_json::Value = serde_json::from_str(&text).unwrap();
     let entries = layout["manifests"].as_array_mut().unwrap();
-    let image = entries.iter().find(|entry| entry["annotations"]["org.opencontainers.image.ref.name"] == "quay.io/models/iris:v1").unwrap().clone();
-    for entry in entries.iter_mut().filter(|entry| entry["annotations"]["org.opencontainers.image.ref.name"].as_str().is_some_and(|name| name.ends_with(".sig"))) {
+    let image =
+        entries.iter().find(|entry| entry["annotations"]["org.opencontainers.image.ref.name"] == "quay.io/models/iris:v1").unwrap().clone();
+    for entry in entries
+        .iter_mut()
+        .filter(|entry| entry["annotations"]["org.opencontainers.image.ref.name"].as_str().is_some_and(|name| name.ends_with(".sig")))
+    {
         for member in ["mediaType", "digest", "size"] {
             entry[member] = image[member].clone();
         }

@@ -56,7 +56,8 @@ pub(super) fn printable(text: &str) -> String {
 
 /// Control characters move cursors; bidirectional marks reorder what a reader sees.
 fn is_harmless(character: char) -> bool {
-    !character.is_control() && !matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    !character.is_control()
+        && !matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]

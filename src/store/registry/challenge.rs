@@ -111,7 +111,10 @@ mod tests {
             ("Negotiate, NTLM, Basic realm=x", &["negotiate", "ntlm", "basic realm=x"]),
             (r#"Negotiate dGVzdA==, Bearer realm="r""#, &["negotiate", "bearer realm=r"]),
             (r#"BEARER Realm = "r" , SERVICE="a \"quoted\" \\ name""#, &[r#"bearer realm=r service=a "quoted" \ name"#]),
-            (r#"Bearer realm="r",error="insufficient_scope",error_description="a, b""#, &["bearer error=insufficient_scope error_description=a, b realm=r"]),
+            (
+                r#"Bearer realm="r",error="insufficient_scope",error_description="a, b""#,
+                &["bearer error=insufficient_scope error_description=a, b realm=r"],
+            ),
             ("Basic", &["basic"]),
             ("", &[]),
             (",,, ,", &[]),

@@ -7,6 +7,7 @@ use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use url::Url;
 
+use super::RegistryError;
 use super::address::{Address, Scheme};
 use super::answer::complaint;
 use super::auth::{Auth, Scopes};
@@ -14,7 +15,6 @@ use super::body::Feed;
 use super::location::{self, shown};
 use super::retry::{Failure, Retry, Trouble, is_transient};
 use super::transport::{Request, Response, Transport};
-use super::RegistryError;
 use crate::store::StoreError;
 
 /// Object stores redirect once or twice.
@@ -84,7 +84,14 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(address: Address, schemes: &'static [Scheme], scopes: Scopes, transport: Transport, auth: Auth, retry: Retry) -> Self {
+    pub(super) fn new(
+        address: Address,
+        schemes: &'static [Scheme],
+        scopes: Scopes,
+        transport: Transport,
+        auth: Auth,
+        retry: Retry,
+    ) -> Self {
         Self { address, schemes, scopes, transport, auth, retry, api: OnceLock::new(), search: Mutex::default() }
     }
 

@@ -153,7 +153,9 @@ mod tests {
 
     #[test]
     fn a_helper_is_a_plain_word() {
-        for (name, good) in [("ecr-login", true), ("osxkeychain", true), ("", false), ("a/b", false), ("../x", false), ("a b", false), ("a;b", false)] {
+        for (name, good) in
+            [("ecr-login", true), ("osxkeychain", true), ("", false), ("a/b", false), ("../x", false), ("a b", false), ("a;b", false)]
+        {
             assert_eq!(is_name(name), good, "{name}");
         }
         let error = get("../../bin/sh", Path::new("/auth.json"), "quay.io").unwrap_err();

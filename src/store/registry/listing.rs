@@ -5,10 +5,10 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::RegistryError;
 use super::client::{Call, Client};
 use super::location::{self, shown};
 use super::transport::Response;
-use super::RegistryError;
 use crate::store::{MAX_MANIFEST, StoreError};
 
 /// More pages than a list within its bounds can have.
@@ -64,6 +64,7 @@ pub(super) fn list<P: DeserializeOwned, T>(
 fn json<P: DeserializeOwned>(response: Response) -> Result<P, StoreError> {
     let url = shown(&response.url);
     let bytes = response.bytes(MAX_MANIFEST).map_err(|failure| failure.error)?;
-    let unusable = |error: serde_json::Error| RegistryError::BadAnswer { url, reason: format!("line {} is not the JSON of a list", error.line()) };
+    let unusable =
+        |error: serde_json::Error| RegistryError::BadAnswer { url, reason: format!("line {} is not the JSON of a list", error.line()) };
     Ok(serde_json::from_slice(&bytes).map_err(unusable)?)
 }

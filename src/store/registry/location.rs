@@ -49,7 +49,8 @@ pub(super) fn next_page(from: &Url, link: Option<&str>) -> Result<Option<Url>, R
 
 /// The URL that ends an upload: the registry's own query stays as it is, byte for byte.
 pub(super) fn with_digest(mut url: Url, digest: &Digest) -> Url {
-    let others: Vec<&str> = url.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("digest=")).collect();
+    let others: Vec<&str> =
+        url.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("digest=")).collect();
     let query = others.join("&");
     url.set_query((!query.is_empty()).then_some(query.as_str()));
     url.query_pairs_mut().append_pair("digest", &digest.to_string());

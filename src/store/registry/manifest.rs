@@ -115,7 +115,11 @@ mod tests {
             ("application/json", document(index), Ok(index)),
             ("", document(index), Ok(index)),
             ("application/json", "{}".to_owned(), Ok("application/json")),
-            (index, document(media_type::MANIFEST), Err("a `application/vnd.oci.image.manifest.v1+json` was sent as `application/vnd.oci.image.index.v1+json`")),
+            (
+                index,
+                document(media_type::MANIFEST),
+                Err("a `application/vnd.oci.image.manifest.v1+json` was sent as `application/vnd.oci.image.index.v1+json`"),
+            ),
             ("", "{}".to_owned(), Err("it does not say what it is")),
             (index, "<html>".to_owned(), Err("line 1 is not a manifest's JSON")),
         ] {

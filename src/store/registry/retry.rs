@@ -220,7 +220,11 @@ mod tests {
             let mut made = 0;
             let result = Retry::new(move |pause| seen.lock().unwrap().push(pause)).run(&"test", || {
                 made += 1;
-                if made > failures { Ok(()) } else { Err(Failure::transient(ASKED, RegistryError::SubjectUnknown { subject: crate::oci::Digest::of(b"") })) }
+                if made > failures {
+                    Ok(())
+                } else {
+                    Err(Failure::transient(ASKED, RegistryError::SubjectUnknown { subject: crate::oci::Digest::of(b"") }))
+                }
             });
             assert_eq!((made, result.is_ok()), (attempts, works), "{failures} failures");
             assert_eq!(*pauses.lock().unwrap(), vec![Duration::from_secs(7); attempts as usize - 1]);

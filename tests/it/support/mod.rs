@@ -3,6 +3,8 @@
 
 pub mod crd;
 pub mod images;
+pub mod proxy;
+pub mod registry;
 pub mod tiny_shell;
 
 use std::ffi::OsStr;

@@ -22,7 +22,11 @@ impl CountingProxy {
                 let Ok(server) = TcpStream::connect(&target) else { continue };
                 let (client_back, server_back) = (client.try_clone().unwrap(), server.try_clone().unwrap());
                 let sent = sent.clone();
-                thread::spawn(move || relay(client, server, |bytes| drop(sent.fetch_add(bytes, Ordering::SeqCst))));
+                thread::spawn(move || {
+                    relay(client, server, |bytes| {
+                        sent.fetch_add(bytes, Ordering::SeqCst);
+                    })
+                });
                 thread::spawn(move || relay(server_back, client_back, |_| ()));
             }
         });

@@ -117,7 +117,8 @@ fn files_are_asked_in_podmans_order() {
             "/d/.dockerconfigjson"
         ]
     );
-    let at_home = ["/run/containers/7/auth.json", "/h/.config/containers/auth.json", "/h/.docker/config.json", "/h/.docker/.dockerconfigjson"];
+    let at_home =
+        ["/run/containers/7/auth.json", "/h/.config/containers/auth.json", "/h/.docker/config.json", "/h/.docker/.dockerconfigjson"];
     assert_eq!(files(&[("HOME", "/h"), ("REGISTRY_AUTH_FILE", "")], None), at_home);
     assert_eq!(files(&[], None), ["/run/containers/7/auth.json"]);
 }
