@@ -78,7 +78,7 @@ fn a_full_disk_leaves_the_archive_as_it_was() {
     let Some(disk) = SmallDisk::mount() else { return };
     let file = disk.path().join("m.tar");
     let store = writer(&file);
-    let before = put_image(&store, &[1; 100_000], "amd64", Some("v1"));
+    let before = put_image(&store, &vec![1; 100_000], "amd64", Some("v1"));
     store.commit().unwrap();
     let bytes = fs::read(&file).unwrap();
     let store = writer(&file);
@@ -86,7 +86,7 @@ fn a_full_disk_leaves_the_archive_as_it_was() {
     let error = store.put_blob(&Descriptor::of("", &big), &big).unwrap_err();
     assert!(matches!(&error, StoreError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull), "{error}");
     // What failed has given its room back.
-    put_image(&store, &[2; 400_000], "amd64", Some("v2"));
+    put_image(&store, &vec![2; 400_000], "amd64", Some("v2"));
     store.commit().unwrap();
     assert_ne!(fs::read(&file).unwrap(), bytes);
     assert_eq!(reader(&file).get_manifest(&tag("v1")).unwrap(), before);

@@ -135,7 +135,7 @@ fn child_that_stops_in_the_middle_of_a_blob() {
             io::stdin().read(buffer)
         }
     }
-    let blob = Descriptor::of("", &[7; 2 << 20]);
+    let blob = Descriptor::of("", &vec![7; 2 << 20]);
     writer(&layout_of_parent()).put_blob(&blob, &Stopping).unwrap_err();
 }
 
@@ -152,7 +152,7 @@ impl SmallDisk {
         }
         let required = std::env::var_os("MODELCAR_REQUIRE_PEERS").is_some_and(|value| value == "1");
         assert!(!required, "mount not permitted, and MODELCAR_REQUIRE_PEERS=1");
-        writeln!(io::stderr(), "SKIPPED: mount not permitted").unwrap();
+        writeln!(io::stderr(), "SKIPPED: mount not permitted").expect("standard error is open");
         None
     }
 
@@ -180,5 +180,5 @@ fn a_full_disk_leaves_the_layout_as_it_was() {
     assert!(error.hint().unwrap().contains("free some space"));
     assert_eq!(drafts_in(&dir), 0);
     assert_eq!(reader(&dir).get_manifest(&tag("v1")).unwrap(), before);
-    put_image(&store, &[1; 300_000], "amd64", Some("v2"));
+    put_image(&store, &vec![1; 300_000], "amd64", Some("v2"));
 }

@@ -5,6 +5,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
+use rustix::fs::FileType;
+
 use super::read::{Extent, Tar};
 use crate::oci::tar_header::{EntryKind, TRAILER, header, padding};
 use crate::oci::{Descriptor, Digest};
@@ -40,8 +42,7 @@ impl Stamp {
 
     /// Nothing there, or an empty regular file.
     pub(super) fn is_vacant(&self) -> bool {
-        const REGULAR: u32 = 0o100_000;
-        self.0.as_ref().is_none_or(|seen| seen.size == 0 && seen.mode & 0o170_000 == REGULAR)
+        self.0.as_ref().is_none_or(|seen| seen.size == 0 && FileType::from_raw_mode(seen.mode).is_file())
     }
 
     /// The mode of what was there, for what replaces it.
