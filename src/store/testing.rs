@@ -89,7 +89,7 @@ impl BlobSource for Unreadable {
 
 /// Sources that must leave nothing behind: what is promised, and what comes.
 pub(super) fn faulty_sources() -> Vec<(&'static str, Descriptor, Box<dyn BlobSource>)> {
-    let promised = Descriptor::of(media_type::LAYER_TAR, &[7; 400_000]);
+    let promised = Descriptor::of(media_type::LAYER_TAR, &vec![7; 400_000]);
     let other = |size: usize, byte: u8| Box::new(vec![byte; size]) as Box<dyn BlobSource>;
     vec![
         ("short", promised.clone(), other(399_999, 7)),

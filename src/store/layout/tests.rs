@@ -306,7 +306,9 @@ fn goes_on_where_a_killed_writer_stopped() {
     // What each moment of a first write leaves behind.
     for left in [&[".modelcar-a.tmp"][..], &["oci-layout"], &["oci-layout", ".modelcar-b.tmp"]] {
         let dir = tempdir().unwrap();
-        left.iter().for_each(|name| fs::write(dir.path().join(name), index::OCI_LAYOUT).unwrap());
+        for name in left {
+            fs::write(dir.path().join(name), index::OCI_LAYOUT).unwrap();
+        }
         put_image(&writer(dir.path()), "a", "v1");
         assert_eq!(reader(dir.path()).tags().unwrap(), ["v1"]);
         assert_eq!(files_in(dir.path()).len(), 5, "{:?}", files_in(dir.path()));

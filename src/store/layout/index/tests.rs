@@ -21,7 +21,9 @@ fn tag(name: &str) -> ManifestRef {
 
 fn index_of(names: &[(&str, u8)]) -> LayoutIndex {
     let mut index = LayoutIndex::default();
-    names.iter().for_each(|(name, number)| index.put(&listing(*number, None), &tag(name)));
+    for (name, number) in names {
+        index.put(&listing(*number, None), &tag(name));
+    }
     index
 }
 
