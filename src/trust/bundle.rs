@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
+use super::dsse::Statement;
 use super::reason::shown;
 use super::{PrivateKey, PublicKey, Reason, Verdict, dsse};
 use crate::oci::{Digest, canonical, media_type};
@@ -45,32 +46,26 @@ fn try_judge<'k>(bytes: &[u8], digest: Digest, keys: &'k [PublicKey]) -> Result<
     let bundle: Bundle = serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
     let envelope = bundle.envelope()?;
     let payload = decode(&envelope.payload)?;
-    let statement = Statement::read(&payload)?;
-    if statement.predicate_type != dsse::COSIGN_SIGN {
-        return Err(Reason::Attestation { predicate_type: shown(&statement.predicate_type) });
-    }
+    let statement = read_statement(&payload)?;
     if bundle.verification_material.is_certificate() {
         return Err(Reason::Keyless);
     }
-    let [signature] = envelope.signatures.as_slice() else {
-        return Err(malformed(format!("it has {} signatures, not one", envelope.signatures.len())));
-    };
-    let (message, signature) = (dsse::pae(&envelope.payload_type, &payload), decode(&signature.sig)?);
-    let key = keys.iter().find(|key| key.verify(&message, &signature));
-    let key = key.ok_or_else(|| bundle.verification_material.no_key_matches(keys))?;
+    let key = envelope.signer(&payload, keys)?.ok_or_else(|| bundle.verification_material.no_key_matches(keys))?;
     if !statement.is_about(digest) {
         return Err(Reason::WrongDigest { named: statement.subject() });
     }
     Ok(key)
 }
 
-struct Statement;
-
-impl Statement {
-    fn read(payload: &[u8]) -> Result<dsse::Statement, Reason> {
-        let statement = dsse::Statement::parse(payload).map_err(|error| malformed(error.to_string()))?;
-        if statement.is_v1() { Ok(statement) } else { Err(malformed("it holds no in-toto statement of version 1")) }
+fn read_statement(payload: &[u8]) -> Result<Statement, Reason> {
+    let statement = Statement::parse(payload).map_err(|error| malformed(error.to_string()))?;
+    if !statement.is_v1() {
+        return Err(malformed("it holds no in-toto statement of version 1"));
     }
+    if statement.predicate_type != dsse::COSIGN_SIGN {
+        return Err(Reason::Attestation { predicate_type: shown(&statement.predicate_type) });
+    }
+    Ok(statement)
 }
 
 #[derive(Serialize, Deserialize)]
@@ -146,6 +141,17 @@ struct Envelope {
     payload_type: String,
     payload: String,
     signatures: Vec<Signature>,
+}
+
+impl Envelope {
+    /// The key that made the one signature; none if it is by no given key.
+    fn signer<'k>(&self, payload: &[u8], keys: &'k [PublicKey]) -> Result<Option<&'k PublicKey>, Reason> {
+        let [signature] = self.signatures.as_slice() else {
+            return Err(malformed(format!("it has {} signatures, not one", self.signatures.len())));
+        };
+        let (message, signature) = (dsse::pae(&self.payload_type, payload), decode(&signature.sig)?);
+        Ok(keys.iter().find(|key| key.verify(&message, &signature)))
+    }
 }
 
 #[derive(Serialize, Deserialize)]

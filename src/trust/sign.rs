@@ -7,6 +7,7 @@
 //! lose one signature (<https://github.com/sigstore/cosign/issues/2432>). So every write is read again after a pause that
 //! outlasts another signer's read-to-write window (as long as ours just was), and done again until the signature stays.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use super::classic::{self, Wanted};
@@ -93,10 +94,7 @@ pub fn sign(request: &SignRequest<'_>) -> Result<SignReport, TrustError> {
 
 /// The same with another way to wait.
 fn sign_with(request: &SignRequest<'_>, pause: &dyn Fn(Duration)) -> Result<SignReport, TrustError> {
-    let identities = request.identities.iter().map(|text| identity::to_sign(text)).collect::<Result<Vec<_>, _>>()?;
-    if identities.is_empty() {
-        return Err(TrustError::NoIdentity);
-    }
+    let identities = identities(request.identities)?;
     let mut subjects = subjects(&request.manifest)?;
     subjects.iter().try_for_each(|subject| subject.fetch(request.store).map(drop))?;
     subjects.rotate_left(1);
@@ -105,6 +103,14 @@ fn sign_with(request: &SignRequest<'_>, pause: &dyn Fn(Duration)) -> Result<Sign
         Ok(()) => Ok(signing.report),
         Err(source) => Err(TrustError::Incomplete { signed: Box::new(signing.report), source: Box::new(source) }),
     }
+}
+
+/// The names to sign, each once.
+fn identities(texts: &[String]) -> Result<Vec<Reference>, TrustError> {
+    let mut seen = HashSet::new();
+    let fresh = texts.iter().filter(|text| seen.insert(text.as_str()));
+    let identities: Vec<Reference> = fresh.map(|text| identity::to_sign(text)).collect::<Result<_, _>>()?;
+    if identities.is_empty() { Err(TrustError::NoIdentity) } else { Ok(identities) }
 }
 
 struct Signing<'a> {

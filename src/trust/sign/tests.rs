@@ -88,6 +88,14 @@ fn every_name_gets_its_own_signature() {
 }
 
 #[test]
+fn a_name_given_twice_is_signed_once() {
+    let (store, key) = (MemoryStore::default(), key());
+    let manifest = memory::image(&store, "a");
+    sign_as(&store, &manifest, &[NAME, NAME], &key).unwrap();
+    assert_eq!(signature_image(&store, manifest.digest())["layers"].as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn the_signature_image_has_a_real_config() {
     let (store, key) = (MemoryStore::default(), key());
     let manifest = memory::image(&store, "a");
