@@ -42,10 +42,7 @@ impl SiteChange {
     /// What to commit, relative to the GitOps folder: the files that change; where none does, every file that the rollout needs, so
     /// that a commit that failed the last time is made up for.
     pub fn paths(&self) -> Vec<PathBuf> {
-        match self.is_empty() {
-            true => self.needed.clone(),
-            false => self.files.iter().map(|file| file.path.clone()).collect(),
-        }
+        if self.is_empty() { self.needed.clone() } else { self.files.iter().map(|file| file.path.clone()).collect() }
     }
 
     /// The files that were there before and are edited, relative to the GitOps folder; for [`super::Repository::ensure_committed`].

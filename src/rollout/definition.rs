@@ -82,10 +82,7 @@ impl Search<'_> {
             self.unknown = true;
             return None;
         };
-        let file = match path.is_dir() {
-            true => kustomization_file(&path).ok().flatten(),
-            false => Some(path.clone()),
-        };
+        let file = if path.is_dir() { kustomization_file(&path).ok().flatten() } else { Some(path.clone()) };
         self.unknown |= file.is_none();
         let documents = file.and_then(|file| self.documents(file))?;
         if path.is_dir() {
@@ -100,9 +97,10 @@ impl Search<'_> {
         if self.seen.contains(&file) {
             return None;
         }
-        let documents = match self.seen.len() < MAX_FILES {
-            true => yaml::read(&file).ok().flatten().and_then(|text| yaml::parse(&file, &text).ok()),
-            false => None,
+        let documents = if self.seen.len() < MAX_FILES {
+            yaml::read(&file).ok().flatten().and_then(|text| yaml::parse(&file, &text).ok())
+        } else {
+            None
         };
         self.unknown |= documents.is_none();
         self.seen.insert(file);

@@ -62,10 +62,7 @@ fn common_lengths(before: &[&str], after: &[&str]) -> Vec<Vec<u32>> {
     let mut common = vec![vec![0; after.len() + 1]; before.len() + 1];
     for i in (0..before.len()).rev() {
         for j in (0..after.len()).rev() {
-            common[i][j] = match before[i] == after[j] {
-                true => common[i + 1][j + 1] + 1,
-                false => common[i + 1][j].max(common[i][j + 1]),
-            };
+            common[i][j] = if before[i] == after[j] { common[i + 1][j + 1] + 1 } else { common[i + 1][j].max(common[i][j + 1]) };
         }
     }
     common
@@ -117,7 +114,7 @@ mod tests {
 
     #[test]
     fn shows_two_distant_changes_as_two_hunks_with_context() {
-        let before: String = (0..30).map(|line| format!("{line}\n")).collect();
+        let before = (0..30).map(|line| format!("{line}\n")).collect::<Vec<_>>().concat();
         let after = before.replace("\n5\n", "\nfive\n").replace("\n25\n", "\n25\n25b\n");
         let shown = lines(&before, &after);
         assert_eq!(shown.matches("@@ -").count(), 2);

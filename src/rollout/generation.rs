@@ -85,10 +85,7 @@ impl Generation {
     /// # Errors
     /// [`RolloutError::Unsupported`]; its hint says since when and what to use instead.
     pub fn supports(self, delivery: Delivery) -> Result<(), RolloutError> {
-        match self.deliveries().contains(&delivery) {
-            true => Ok(()),
-            false => Err(RolloutError::Unsupported { generation: self, delivery }),
-        }
+        if self.deliveries().contains(&delivery) { Ok(()) } else { Err(RolloutError::Unsupported { generation: self, delivery }) }
     }
 
     /// The value of `serving.kserve.io/deploymentMode` for plain Deployments.

@@ -17,7 +17,7 @@ const MAX_SHOWN: usize = 2000;
 
 /// Variables that would point git at another repository or index, as they are set inside hooks, or change how paths are read.
 /// `GIT_CONFIG_COUNT` and its like stay: continuous integration sets `safe.directory` with them.
-const FOREIGN: [&str; 17] = [
+const FOREIGN: [&str; 18] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_INDEX_FILE",
@@ -32,6 +32,7 @@ const FOREIGN: [&str; 17] = [
     "GIT_SHALLOW_FILE",
     "GIT_NO_REPLACE_OBJECTS",
     "GIT_REPLACE_REF_BASE",
+    "GIT_LITERAL_PATHSPECS",
     "GIT_GLOB_PATHSPECS",
     "GIT_NOGLOB_PATHSPECS",
     "GIT_ICASE_PATHSPECS",
@@ -74,9 +75,10 @@ impl Repository {
     pub fn open_with_env(dir: &Path, env: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Self, RolloutError> {
         let repository = Self { dir: dir.to_owned(), env: env.into_iter().collect() };
         let said = repository.run(&["rev-parse", "--is-inside-work-tree"], &[], "")?;
-        match said.status.success() && said.stdout.trim() == "true" {
-            true => Ok(repository),
-            false => Err(RolloutError::NoWorkTree { dir: dir.to_owned(), output: said.shown() }),
+        if said.status.success() && said.stdout.trim() == "true" {
+            Ok(repository)
+        } else {
+            Err(RolloutError::NoWorkTree { dir: dir.to_owned(), output: said.shown() })
         }
     }
 
@@ -88,10 +90,7 @@ impl Repository {
         let dirty: Vec<_> =
             paths.iter().map(|path| Ok((path, self.is_dirty(std::slice::from_ref(path))?))).collect::<Result<_, RolloutError>>()?;
         let names: Vec<_> = dirty.iter().filter(|(_, dirty)| *dirty).map(|(path, _)| path.display().to_string()).collect();
-        match names.is_empty() {
-            true => Ok(()),
-            false => Err(RolloutError::Uncommitted { dir: self.dir.clone(), files: names.join(", ") }),
-        }
+        if names.is_empty() { Ok(()) } else { Err(RolloutError::Uncommitted { dir: self.dir.clone(), files: names.join(", ") }) }
     }
 
     /// Commits these files as they are in the work tree, and nothing else: what the user has staged or edited elsewhere stays as it
@@ -122,10 +121,7 @@ impl Repository {
     /// Runs git and gives its standard output.
     fn succeed(&self, args: &[&str], paths: &[PathBuf], stdin: &str) -> Result<String, RolloutError> {
         let said = self.run(args, paths, stdin)?;
-        match said.status.success() {
-            true => Ok(said.stdout),
-            false => Err(self.failure(args.first().copied().unwrap_or_default(), &said)),
-        }
+        if said.status.success() { Ok(said.stdout) } else { Err(self.failure(args.first().copied().unwrap_or_default(), &said)) }
     }
 
     fn failure(&self, command: &str, said: &Said) -> RolloutError {
@@ -144,7 +140,7 @@ impl Repository {
         let mut command = self.command();
         command.args(args);
         if !paths.is_empty() {
-            command.arg("--").args(paths);
+            command.arg("--").args(paths.iter().map(|path| literal(path)));
         }
         tracing::debug!(dir = %self.dir.display(), "git {}", args.join(" "));
         let no_git = |source| RolloutError::NoGit { source };
@@ -158,10 +154,17 @@ impl Repository {
             command.env_remove(name);
         }
         command.arg("-C").arg(&self.dir).envs(self.env.iter().map(|(name, value)| (name, value)));
-        // Messages are recognised by their English words; a prompt would hang a pipeline; a file name is no pattern.
-        command.env("LC_ALL", "C").env("LANGUAGE", "C").env("GIT_TERMINAL_PROMPT", "0").env("GIT_LITERAL_PATHSPECS", "1");
+        // Messages are recognised by their English words; a prompt would hang a pipeline.
+        command.env("LC_ALL", "C").env("LANGUAGE", "C").env("GIT_TERMINAL_PROMPT", "0");
         command
     }
+}
+
+/// A file name that git takes for no pattern. Not by variable: hooks would inherit it, and theirs are patterns.
+fn literal(path: &Path) -> OsString {
+    let mut spec = OsString::from(":(literal)");
+    spec.push(path);
+    spec
 }
 
 /// What a git said before it ended.
@@ -176,10 +179,7 @@ impl Said {
     fn shown(&self) -> String {
         let all = format!("{}\n{}", self.stderr.trim(), self.stdout.trim());
         let shown: String = all.trim().chars().filter(|c| !c.is_control() || *c == '\n').take(MAX_SHOWN).collect();
-        match shown.is_empty() {
-            true => format!("it ended with {}", self.status),
-            false => shown,
-        }
+        if shown.is_empty() { format!("it ended with {}", self.status) } else { shown }
     }
 }
 

@@ -156,11 +156,11 @@ impl Site<'_> {
     }
 
     fn new_model(&self, path: PathBuf, base: &Base) -> Result<Model, RolloutError> {
-        let mut patch = json!({"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": self.service.name.as_str()}});
+        let mut wanted = json!({"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": self.service.name.as_str()}});
         for (keys, value) in self.values(base, &Value::Null)? {
-            yaml::merge(&mut patch, &nested(&keys, &value));
+            yaml::merge(&mut wanted, &nested(&keys, &value));
         }
-        let after = format!("{MODEL_HEAD}{}", yaml::to_string(&patch)?);
+        let after = format!("{MODEL_HEAD}{}", yaml::to_string(&wanted)?);
         Ok(Model { file: FileChange { path, before: None, after }, documents: 1, old_digest: None })
     }
 
@@ -227,9 +227,10 @@ fn check_kustomization<'d>(path: &Path, documents: &'d [Value]) -> Result<&'d Va
         return Err(RolloutError::shape(path, "a kustomization is exactly one document"));
     };
     let kind = kustomization.get("kind").map_or(Some("Kustomization"), Value::as_str);
-    match kustomization.is_object() && matches!(kind, Some("Kustomization" | "Component")) {
-        true => Ok(kustomization),
-        false => Err(RolloutError::shape(path, "it is not a Kustomization")),
+    if kustomization.is_object() && matches!(kind, Some("Kustomization" | "Component")) {
+        Ok(kustomization)
+    } else {
+        Err(RolloutError::shape(path, "it is not a Kustomization"))
     }
 }
 

@@ -20,10 +20,7 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, RolloutError> {
     };
     let mut text = String::new();
     file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(RolloutError::io("read", path))?;
-    match text.len() as u64 > MAX_FILE {
-        true => Err(RolloutError::TooLarge { path: path.to_owned(), limit: MAX_FILE }),
-        false => Ok(Some(text)),
-    }
+    if text.len() as u64 > MAX_FILE { Err(RolloutError::TooLarge { path: path.to_owned(), limit: MAX_FILE }) } else { Ok(Some(text)) }
 }
 
 /// The documents of a file's text, without empty ones at the ends.
@@ -44,7 +41,7 @@ pub(super) fn to_string(value: &Value) -> Result<String, RolloutError> {
 
 /// Every line moved right.
 pub(super) fn indented(text: &str, by: usize) -> String {
-    text.lines().map(|line| format!("{:by$}{line}\n", "")).collect()
+    text.lines().map(|line| format!("{:by$}{line}\n", "")).collect::<Vec<_>>().concat()
 }
 
 /// Lays one value over another: mappings member by member, anything else whole.

@@ -50,7 +50,7 @@ pub fn expect_golden(name: &str, text: &str) {
 fn prints_the_reviewed_text_for_every_generation_delivery_and_form() {
     for (generation, delivery) in all() {
         let service = complete(generation, delivery);
-        let text: String = FORMS.iter().map(|form| format!("#### {form:?}\n{}", render(&service, *form).unwrap())).collect();
+        let text = FORMS.map(|form| format!("#### {form:?}\n{}", render(&service, form).unwrap())).concat();
         expect_golden(&format!("patch/{}-{delivery}.txt", generation.name()), &text);
     }
 }
@@ -99,19 +99,17 @@ fn names_the_digest_and_never_the_tag_in_the_uri() {
 
 #[test]
 fn manifests_pass_the_inference_service_schema() {
-    let Some(dir) = crd::crd_dir() else { return };
-    let schema = crd::schema(&dir, "serving.kserve.io", "InferenceService", "v1beta1");
+    let Some(schema) = crd::inference_service() else { return };
     for (generation, delivery) in all() {
         let service = Service { namespace: Some("models".to_owned()), ..complete(generation, delivery) };
         let manifest = serde_saphyr::from_str(&render(&service, PatchForm::Manifest).unwrap()).unwrap();
-        assert_eq!(crd::violations(&schema, &manifest), Vec::<String>::new());
+        assert_eq!(crd::violations(schema, &manifest), Vec::<String>::new());
     }
 }
 
 #[test]
 fn the_schema_check_itself_finds_what_is_wrong() {
-    let Some(dir) = crd::crd_dir() else { return };
-    let schema = crd::schema(&dir, "serving.kserve.io", "InferenceService", "v1beta1");
+    let Some(schema) = crd::inference_service() else { return };
     let manifest = render(&service(Generation::V0_20, Delivery::Native), PatchForm::Manifest).unwrap();
     for (from, to, said) in [
         ("storageUri:", "storageURI:", ".spec.predictor.model.storageURI is unknown"),
@@ -121,7 +119,7 @@ fn the_schema_check_itself_finds_what_is_wrong() {
     ] {
         assert!(manifest.contains(from), "{from} in {manifest}");
         let broken = serde_saphyr::from_str(&manifest.replace(from, to)).unwrap();
-        assert!(crd::violations(&schema, &broken).contains(&said.to_owned()), "{:?}", crd::violations(&schema, &broken));
+        assert!(crd::violations(schema, &broken).contains(&said.to_owned()), "{:?}", crd::violations(schema, &broken));
     }
 }
 
@@ -140,6 +138,8 @@ fn json_patch_applies_to_a_service_without_annotations_or_uri() {
     assert!(object["spec"]["predictor"]["model"]["storageUri"].as_str().unwrap().ends_with(DIGEST));
 }
 
+type Expected = fn(&RolloutError) -> bool;
+
 #[test]
 fn refuses_what_would_not_run() {
     let ovms = |generation, delivery| service(generation, delivery);
@@ -149,7 +149,6 @@ fn refuses_what_would_not_run() {
     let annotated =
         Service { annotations: BTreeMap::from([("a".to_owned(), "b".to_owned())]), ..ovms(Generation::V0_20, Delivery::Modelcar) };
     let outside = Service { namespace: Some("../up".to_owned()), ..ovms(Generation::V0_20, Delivery::Modelcar) };
-    type Expected = fn(&RolloutError) -> bool;
     let cases: [(Service, PatchForm, Expected); 8] = [
         (ovms(Generation::V0_17, Delivery::Native), PatchForm::Merge, |error| matches!(error, RolloutError::Unsupported { .. })),
         (ovms(Generation::Rhoai3_5, Delivery::Fetch), PatchForm::Manifest, |error| matches!(error, RolloutError::Unsupported { .. })),

@@ -58,10 +58,9 @@ fn expect_built(root: &Path, to: &str, versions: &[&str]) {
     uris.sort_by_key(|uri| uri.rsplit('@').next().map(str::to_owned));
     wanted.sort();
     assert!(uris.len() == wanted.len() && uris.iter().zip(&wanted).all(|(uri, digest)| uri.ends_with(digest)), "{uris:?} {wanted:?}");
-    let Some(dir) = crd::crd_dir() else { return };
-    let schema = crd::schema(&dir, "serving.kserve.io", "InferenceService", "v1beta1");
+    let Some(schema) = crd::inference_service() else { return };
     for object in objects.iter().filter(|object| object["kind"] == "InferenceService") {
-        assert_eq!(crd::violations(&schema, object), Vec::<String>::new());
+        assert_eq!(crd::violations(schema, object), Vec::<String>::new());
     }
 }
 
@@ -129,6 +128,21 @@ fn patches_a_service_of_a_shared_base_wherever_it_lies() {
     let change = roll_out(dir.path(), "a", &iris("v1"));
     assert_eq!(changed(&change), ["sites/a/models/iris.yaml", "sites/a/kustomization.yaml"]);
     expect_built(dir.path(), "a", &["v1"]);
+}
+
+#[test]
+fn finds_a_base_elsewhere_in_the_repository_but_not_outside() {
+    for git in [".git", "gitops/.git"] {
+        let dir = tempfile::tempdir().unwrap();
+        put(dir.path(), &format!("{git}/HEAD"), "");
+        put(dir.path(), "bases/isvc.yaml", &SHARED.replace("kserve-openvino", "secret"));
+        put(dir.path(), "gitops/sites/a/kustomization.yaml", "resources: [../../../bases/isvc.yaml]\n");
+        let known = Service { runtime: Some("secret".to_owned()), ..iris("v1") };
+        let change = plan(&dir.path().join("gitops"), &site("a"), &known).unwrap();
+        assert_eq!(change.files.len(), 2);
+        // The runtime of a base that was read need not be repeated.
+        assert_eq!(change.diff().contains("runtime: secret"), git != ".git");
+    }
 }
 
 #[test]

@@ -17,7 +17,12 @@ fn set(text: &str) -> Result<String, RolloutError> {
 fn changes(before: &str, after: &str) -> String {
     let ended = |text: &str| text.strip_suffix('\n').unwrap_or(text).to_owned() + "\n";
     let (before, after) = (ended(before), ended(after));
-    diff::lines(&before, &after).lines().filter(|line| line.starts_with(['-', '+'])).map(|line| format!("{line}\n")).collect()
+    diff::lines(&before, &after)
+        .lines()
+        .filter(|line| line.starts_with(['-', '+']))
+        .map(|line| format!("{line}\n"))
+        .collect::<Vec<_>>()
+        .concat()
 }
 
 #[test]
@@ -174,7 +179,7 @@ proptest::proptest! {
     #[test]
     fn loses_no_line_of_any_list(names in proptest::collection::vec("[a-z]{1,8}( # [a-z ]{0,8})?", 1..6), crlf: bool) {
         let end = if crlf { "\r\n" } else { "\n" };
-        let list: String = names.iter().map(|name| format!("  - {name}{end}")).collect();
+        let list = names.iter().map(|name| format!("  - {name}{end}")).collect::<Vec<_>>().concat();
         let before = format!("resources:{end}{list}# end{end}");
         let after = append(&before, "resources", &"base/i.yaml".into()).unwrap();
         proptest::prop_assert_eq!(after, format!("resources:{end}{list}  - base/i.yaml{end}# end{end}"));

@@ -1,6 +1,7 @@
 //! A strict reader of Kubernetes' structural schemas: what an API server would refuse or prune is an error here.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -8,10 +9,13 @@ use serde_json::Value;
 pub fn crd_dir() -> Option<PathBuf> {
     let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/crds");
     let dir = std::env::var_os("CRD_DIR").map_or_else(default, PathBuf::from);
-    match dir.is_dir() {
-        true => Some(dir),
-        false => super::skip("../shared/crds"),
-    }
+    if dir.is_dir() { Some(dir) } else { super::skip("../shared/crds") }
+}
+
+/// The schema of an InferenceService, read once: it has 2 MB.
+pub fn inference_service() -> Option<&'static Value> {
+    static SCHEMA: OnceLock<Option<Value>> = OnceLock::new();
+    SCHEMA.get_or_init(|| Some(schema(&crd_dir()?, "serving.kserve.io", "InferenceService", "v1beta1"))).as_ref()
 }
 
 /// The schema of one version of a kind.
