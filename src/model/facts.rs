@@ -1,6 +1,6 @@
 //! What a model says about itself, in words that are safe to print and to put into annotations.
 //!
-//! All of it comes from files that somebody else wrote: texts are cut at [`MAX_TEXT`], control and direction-changing
+//! All of it comes from files that somebody else wrote: texts are cut at 1 KiB, control and direction-changing
 //! characters are escaped (a producer name must not move the cursor of a terminal), lists are cut with a note.
 
 use std::fmt::{self, Write as _};
@@ -26,7 +26,7 @@ pub struct Fact {
     pub key: String,
     /// For people: "IR version".
     pub label: String,
-    /// At most [`MAX_TEXT`] bytes and the mark of a cut.
+    /// At most 1 KiB and the mark of a cut.
     pub value: String,
 }
 

@@ -69,7 +69,7 @@ fn a_file_that_changes_after_reading_is_not_packed() {
     let model = read_model(dir.path());
     fs::write(&path, b"other").unwrap();
     let error = model.files[0].open().unwrap_err();
-    assert!(error.get_ref().is_some_and(|inner| inner.is::<FileChanged>()), "{error}");
+    assert!(error.get_ref().unwrap().is::<FileChanged>(), "{error}");
 }
 
 #[test]

@@ -82,6 +82,10 @@ impl Choice {
     fn kept(runtime: Runtime, why: impl Into<String>) -> Self {
         Self { runtime, arrangement: Arrangement::Kept, why: why.into(), notes: Vec::new() }
     }
+
+    fn one(runtime: Runtime, only: &str, why: impl Into<String>) -> Self {
+        Self { runtime, arrangement: Arrangement::One(only.to_owned()), why: why.into(), notes: Vec::new() }
+    }
 }
 
 /// A model's folder as servers see it.
@@ -109,7 +113,7 @@ impl<'a> Folder<'a> {
             return Choice::kept(runtime, format!("the folder is a {runtime} repository already"));
         }
         match (self.only_model(), format.runtimes.first()) {
-            (Some(only), Some(runtime)) => self.one(*runtime, only, format!("the usual server for {}", format.name)),
+            (Some(only), Some(runtime)) => Choice::one(*runtime, only, format!("the usual server for {}", format.name)),
             _ => self.in_doubt(format),
         }
     }
@@ -119,10 +123,6 @@ impl<'a> Folder<'a> {
         let mut choice = Choice::kept(Runtime::Raw, format!("not one {} model at the top of the folder", format.name));
         choice.notes.push(format!("{} models: {shown}; to lay one out for a server, give that file as MODEL", self.models.len()));
         choice
-    }
-
-    fn one(&self, runtime: Runtime, only: &str, why: impl Into<String>) -> Choice {
-        Choice { runtime, arrangement: Arrangement::One(only.to_owned()), why: why.into(), notes: Vec::new() }
     }
 
     /// With a wish, which is kept or refused.
@@ -135,7 +135,7 @@ impl<'a> Folder<'a> {
             return Ok(Choice::kept(runtime, "as asked for; the folder stays as it is"));
         }
         match self.only_model() {
-            Some(only) => Ok(self.one(runtime, only, "as asked for")),
+            Some(only) => Ok(Choice::one(runtime, only, "as asked for")),
             None => Err(self.not_one(runtime)),
         }
     }

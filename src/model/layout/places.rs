@@ -74,8 +74,8 @@ fn check_clashes(files: &[PlacedFile]) -> Result<(), ModelError> {
         }
     }
     for placed in files {
-        let folders = placed.target.match_indices('/').map(|(at, _)| &placed.target[..at]);
-        if let Some(file) = folders.filter_map(|folder| taken.get(folder)).next() {
+        let mut folders = placed.target.match_indices('/').map(|(at, _)| &placed.target[..at]);
+        if let Some(file) = folders.find_map(|folder| taken.get(folder)) {
             return Err(clash(file, placed));
         }
     }

@@ -192,7 +192,7 @@ fn a_file_that_cannot_be_read_is_named_before_anything_is_packed() {
         return;
     }
     let dir = folder(&["model.bin", "locked.bin"]);
-    fs::set_permissions(dir.path().join("locked.bin"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(dir.path().join("locked.bin"), fs::Permissions::from_mode(0o000)).unwrap();
     let error = scan(dir.path()).unwrap_err().to_string();
     assert!(error.starts_with("cannot read ") && error.ends_with("locked.bin"), "{error}");
 }

@@ -32,8 +32,11 @@ fn add_origin(facts: &mut Facts, model: &OnnxModel) {
 }
 
 /// Zero is none: a model without a version, or one whose weights are all attributes of its operators.
-fn number<T: Default + PartialEq + ToString>(number: T) -> String {
-    if number == T::default() { String::new() } else { number.to_string() }
+fn number(number: impl Into<i128>) -> String {
+    match number.into() {
+        0 => String::new(),
+        number => number.to_string(),
+    }
 }
 
 fn opsets(model: &OnnxModel) -> String {

@@ -88,7 +88,7 @@ pub enum Defect {
     /// More of something than any real model has.
     #[error("more than {limit} {what}")]
     TooMany {
-        /// "names", "fields".
+        /// "inputs", "dimensions".
         what: &'static str,
         /// The limit.
         limit: u64,

@@ -101,7 +101,7 @@ fn objection(location: &str) -> Option<&'static str> {
 
 impl OnnxModel {
     /// Notes that a tensor's data are elsewhere.
-    pub(super) fn point(&mut self, tensor: &str, pointer: Pointer, needed: Option<u64>) -> Result<(), OnnxError> {
+    pub(super) fn point(&mut self, tensor: &str, pointer: &Pointer, needed: Option<u64>) -> Result<(), OnnxError> {
         let (place, end) = pointer.judged(needed).map_err(|refusal| OnnxError::external(tensor, refusal))?;
         if self.external.len() >= MAX_FILES && !self.external.contains_key(&place) {
             let why = "is one of more than 10000 data files";
@@ -195,7 +195,7 @@ mod tests {
     fn the_tensor_that_does_not_fit_is_named() {
         let mut model = OnnxModel::default();
         for (name, offset) in [("first", "0"), ("last", "100"), ("middle", "50")] {
-            model.point(name, pointer(&[("location", "w"), ("offset", offset)]), Some(10)).unwrap();
+            model.point(name, &pointer(&[("location", "w"), ("offset", offset)]), Some(10)).unwrap();
         }
         let file = &model.external["w"];
         assert_eq!((file.tensors, file.end), (3, 110));

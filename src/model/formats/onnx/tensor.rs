@@ -33,7 +33,7 @@ impl<R: Read + Seek> Scan<R> {
         *elements = elements.saturating_add(tensor.elements.unwrap_or_default());
         if tensor.location == EXTERNAL {
             let needed = tensor.elements.and_then(|elements| types::size_of(tensor.data_type, elements));
-            self.model.point(&tensor.name, tensor.pointer, needed)?;
+            self.model.point(&tensor.name, &tensor.pointer, needed)?;
         }
         Ok(tensor.name)
     }
