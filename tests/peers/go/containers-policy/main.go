@@ -51,7 +51,7 @@ func system(registriesD string, insecure bool) *types.SystemContext {
 	return &types.SystemContext{
 		RegistriesDirPath:           registriesD,
 		SystemRegistriesConfPath:    os.DevNull,
-		SystemRegistriesConfDirPath: os.DevNull,
+		SystemRegistriesConfDirPath: registriesD,
 		DockerInsecureSkipTLSVerify: types.NewOptionalBool(insecure),
 	}
 }
