@@ -132,7 +132,13 @@ fn log(verbosity: u8) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("MODELCAR_LOG").unwrap_or_else(|_| level.into());
     let color = console::colors_enabled_stderr();
     // A second subscriber in one process (tests) is no error.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color).without_time().try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(color)
+        .without_time()
+        .with_target(verbosity > 0)
+        .try_init();
 }
 
 /// The whole command tree, for man pages, completions and tests.

@@ -69,9 +69,9 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
-        let identities = self.key.identities(&self.image)?;
-        let key = self.key.load()?;
         let found = Found::at(&self.image, &self.registry, Access::Write)?;
+        let identities = self.key.identities(&found.location)?;
+        let key = self.key.load()?;
         let (report, time) = timed(|| sign_found(&found, &identities, &key))?;
         report.warnings.iter().for_each(|warning| ui.note(warning));
         ui.step("sign", summary(&report), time);

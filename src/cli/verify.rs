@@ -33,7 +33,7 @@ impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
         let keys = self.key.iter().map(|path| PublicKey::load(path)).collect::<Result<Vec<_>, _>>()?;
         let found = Found::at(&self.image, &self.registry, Access::Read)?;
-        let identity = self.identity.clone().or_else(|| self.image.reference().map(|reference| reference.to_string()));
+        let identity = self.identity.clone().or_else(|| found.location.reference().map(|reference| reference.to_string()));
         let (report, time) = timed(|| verify_found(&found, &keys, identity.as_deref(), None))?;
         match self.format {
             Format::Text => ui.say(trust::verification(&report).trim_end()),

@@ -61,6 +61,8 @@ pub fn hash_layers(layers: &[LayerTar], watch: &Watch) -> Result<Vec<PlacedLayer
 /// # Errors
 /// The first one that is not a mere consequence of another.
 pub fn place(layers: &[LayerTar], blobs: &[Blob], store: &dyn Store, watch: &Watch) -> Result<(Vec<PlacedLayer>, Vec<Placed>), ImageError> {
+    // A registry that is down, or that wants a login, says so before gigabytes are hashed, and once instead of from each thread.
+    store.has_blob(&Descriptor::of(media_type::EMPTY, b"{}"))?;
     let (send, receive) = channel();
     for (number, blob) in blobs.iter().enumerate() {
         let _ = send.send((layers.len() + number, None, blob.clone()));

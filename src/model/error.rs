@@ -160,7 +160,7 @@ impl ModelError {
             Self::NotFound { .. } => Some("MODEL is a file such as model.onnx, or the folder that holds the model".to_owned()),
             Self::LinkLeaves { .. } => Some(
                 "a link could publish a secret of this machine with the model; copy the file into the folder, \
-                 or pass `--follow-links anywhere` if you trust every link in it"
+                 or pass `--follow-links` if you trust every link in it"
                     .to_owned(),
             ),
             Self::LinkIntoGit { .. } => Some("`.git` may hold credentials; put the file itself into the folder".to_owned()),

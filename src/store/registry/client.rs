@@ -228,22 +228,22 @@ impl Client {
         Ok(self.api.get_or_init(|| url).clone())
     }
 
-    /// Tries the schemes in order. Where none works, the first failure is the one that explains, unless TLS itself was refused.
+    /// Tries the schemes in order. Where none works, what TLS did not like explains most, else the first failure.
     fn reach(&self) -> Result<(Url, Response), Failure> {
-        let mut first = None;
+        let mut failures = Vec::new();
         for scheme in self.schemes {
             let failure = match self.ping(*scheme) {
                 Ok(reached) => return Ok(reached),
                 Err(failure) => failure,
             };
-            if !speaks_otherwise(*scheme, &failure) {
-                return Err(first.unwrap_or(failure));
+            let go_on = speaks_otherwise(*scheme, &failure);
+            failures.push(failure);
+            if !go_on {
+                break;
             }
-            let tells_more = is_tls(&failure) && *scheme == Scheme::Https;
-            first = if tells_more { Some(failure) } else { first.or(Some(failure)) };
         }
-        let none = || RegistryError::Address { registry: self.address.registry.clone(), reason: "it has no scheme".to_owned() };
-        Err(first.unwrap_or_else(|| none().into()))
+        let telling = failures.iter().position(is_tls).unwrap_or_default();
+        Err(failures.swap_remove(telling))
     }
 
     fn ping(&self, scheme: Scheme) -> Result<(Url, Response), Failure> {
@@ -271,7 +271,7 @@ fn speaks_otherwise(scheme: Scheme, failure: &Failure) -> bool {
 }
 
 fn is_tls(failure: &Failure) -> bool {
-    matches!(&failure.error, StoreError::Registry(error) if matches!(**error, RegistryError::Tls { .. }))
+    matches!(&failure.error, StoreError::Registry(error) if matches!(**error, RegistryError::Tls { .. } | RegistryError::TlsSetup(_)))
 }
 
 fn is_redirect(response: &Response) -> bool {

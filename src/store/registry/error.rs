@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::exit_code;
 use crate::oci::Digest;
 use crate::store::StoreError;
 
@@ -252,6 +253,17 @@ impl RegistryError {
             _ => return None,
         };
         Some(hint.to_owned())
+    }
+}
+
+impl RegistryError {
+    /// The process exit code, see [`exit_code`].
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::DigestChanged { .. } => exit_code::REFUSED,
+            Self::ReferrersContended { .. } => exit_code::CONFLICT,
+            _ => exit_code::FAILED,
+        }
     }
 }
 

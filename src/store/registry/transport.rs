@@ -287,12 +287,60 @@ fn causes<'a>(error: &'a (dyn std::error::Error + 'static)) -> impl Iterator<Ite
     std::iter::successors(Some(error), |error| error.source())
 }
 
-/// rustls wraps what it dislikes in an [`io::Error`] of this kind.
+/// rustls wraps what it dislikes in an [`io::Error`] of this kind, and hyper-rustls wraps that in another one.
 fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
-    let dislikes = |error: &io::Error| error.kind() == io::ErrorKind::InvalidData;
-    causes(error).any(|error| error.downcast_ref().is_some_and(dislikes))
+    let io = causes(error).filter_map(|error| error.downcast_ref::<io::Error>());
+    io.flat_map(nested).any(|error| error.kind() == io::ErrorKind::InvalidData)
+}
+
+/// An [`io::Error`] inside another one is not its source: that is the inner one's source.
+fn nested(error: &io::Error) -> impl Iterator<Item = &io::Error> {
+    std::iter::successors(Some(error), |error| error.get_ref().and_then(|inner| inner.downcast_ref()))
 }
 
 fn innermost(error: &(dyn std::error::Error + 'static)) -> Cause {
     Cause(super::answer::printable(&causes(error).last().map(ToString::to_string).unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_that_has_all_bytes_may_think_longer() {
+        let idle = Duration::from_secs(60);
+        let progress = Progress::of(100);
+        progress.advance(99);
+        assert_eq!(progress.patience(idle), idle);
+        progress.advance(1);
+        assert_eq!(progress.patience(idle), Duration::from_secs(600));
+        assert_eq!(Progress::default().patience(idle), idle);
+    }
+
+    #[test]
+    fn a_slow_transfer_is_not_a_stalled_one() {
+        // Three pieces, each later than half the idle time: only what stands still is given up.
+        let progress = Progress::of(1000);
+        let moving = progress.clone();
+        let work = async move {
+            for _ in 0..3 {
+                tokio::time::sleep(Duration::from_millis(150)).await;
+                moving.advance(1);
+            }
+        };
+        assert_eq!(block_on(watched(work, &progress, Duration::from_millis(200))).unwrap(), Some(()));
+        let nothing = std::future::pending::<()>();
+        assert_eq!(block_on(watched(nothing, &progress, Duration::from_millis(20))).unwrap(), None);
+    }
+
+    #[test]
+    fn a_plain_http_client_needs_no_root_certificates() {
+        let transport = Transport::new(true, Vec::new(), Duration::from_secs(1));
+        let before = transport.clients.lock().unwrap().len();
+        transport.client(&"http://quay.io/".parse().unwrap()).unwrap();
+        transport.client(&"http://127.0.0.1/".parse().unwrap()).unwrap();
+        let clients = transport.clients.lock().unwrap();
+        let kinds: Vec<(bool, bool)> = clients.keys().map(|kind| (kind.tls, kind.proxied)).collect();
+        assert_eq!((before, kinds.as_slice()), (0, &[(false, false), (false, true)][..]), "no TLS, and no proxy for loopback");
+    }
 }
