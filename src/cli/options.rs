@@ -12,7 +12,7 @@ use super::CliError;
 #[command(next_help_heading = "Registry")]
 pub(super) struct RegistryArgs {
     /// Credentials of docker or podman, before the usual places
-    #[arg(long, value_name = "FILE", env = "REGISTRY_AUTH_FILE")]
+    #[arg(long, value_name = "FILE", env = "REGISTRY_AUTH_FILE", hide_env_values = true)]
     authfile: Option<PathBuf>,
     /// Check certificates and refuse plain HTTP [default: true; loopback addresses may use plain HTTP]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]

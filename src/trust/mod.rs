@@ -28,7 +28,7 @@ mod key_error;
 mod keygen;
 mod keys;
 #[cfg(test)]
-mod memory;
+mod testing;
 mod password;
 mod payload;
 mod pem;

@@ -121,7 +121,9 @@ fn a_registry_that_is_down_is_said_once_and_soon() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut command = modelcar(home.path());
     command.current_dir(home.path()).args(["build", "m.onnx", "--push", "-t", &format!("127.0.0.1:{port}/org/model:v1")]);
-    insta::assert_snapshot!(seen(&mut command, home.path()).replace(&port.to_string(), "[PORT]"));
+    let mut settings = insta::Settings::clone_current();
+    settings.add_filter(r"in [0-9.]+m?s", "in [TIME]");
+    settings.bind(|| insta::assert_snapshot!(seen(&mut command, home.path()).replace(&port.to_string(), "[PORT]")));
 }
 
 #[test]

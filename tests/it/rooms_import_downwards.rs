@@ -61,13 +61,13 @@ fn assert_no_findings(rule: impl Fn(&Path, &str) -> Vec<String>) {
 }
 
 fn is_product(path: &Path) -> bool {
-    let is_test = path.file_name().is_some_and(|name| name == "tests.rs") || path.components().any(|part| part.as_os_str() == "tests");
+    let is_test = path.file_name().is_some_and(|name| name == "tests.rs" || name == "testing.rs") || path.components().any(|part| part.as_os_str() == "tests");
     path.extension().is_some_and(|extension| extension == "rs") && !is_test
 }
 
-/// The source before its test module.
+/// The source before its tests; what is declared for tests in the middle of a file (`mod testing;`) hides nothing behind it.
 fn product_part(source: &str) -> &str {
-    source.split("#[cfg(test)]\nmod ").next().unwrap_or(source)
+    source.split("#[cfg(test)]\nmod tests {").next().unwrap_or(source)
 }
 
 /// `store/registry/mod.rs` is `[store, registry]`; `main.rs` and `lib.rs` are the crate itself.

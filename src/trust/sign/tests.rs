@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::oci::{Descriptor, media_type};
 use crate::store::StoreError;
-use crate::trust::memory::{self, Meddled, MemoryStore};
+use crate::trust::testing::{self, Meddled, MemoryStore};
 use crate::trust::{PublicKey, VerifyRequest, verify};
 
 const NAME: &str = "q.io/org/iris:v1";
@@ -34,7 +34,7 @@ fn signature_image(store: &MemoryStore, digest: Digest) -> Value {
 #[test]
 fn signs_index_and_children_for_both_worlds() {
     let (store, key) = (MemoryStore::default(), key());
-    let index = memory::index(&store);
+    let index = testing::index(&store);
     let report = sign_as(&store, &index, &[NAME], &key).unwrap();
     let kinds: Vec<_> = report.signatures.iter().map(|signature| (signature.format, signature.platform.is_some())).collect();
     let world = |format| [(format, true), (format, true), (format, false)];
@@ -46,7 +46,7 @@ fn signs_index_and_children_for_both_worlds() {
 #[test]
 fn signing_twice_adds_nothing() {
     let (store, key) = (MemoryStore::default(), key());
-    let index = memory::index(&store);
+    let index = testing::index(&store);
     sign_as(&store, &index, &[NAME], &key).unwrap();
     let before = store.content();
     let report = sign_as(&store, &index, &[NAME], &key).unwrap();
@@ -57,7 +57,7 @@ fn signing_twice_adds_nothing() {
 #[test]
 fn does_not_wait_when_there_is_nothing_to_add() {
     let (store, key) = (MemoryStore::default(), key());
-    let manifest = memory::image(&store, "a");
+    let manifest = testing::image(&store, "a");
     sign_as(&store, &manifest, &[NAME], &key).unwrap();
     let identities = [NAME.to_owned()];
     let request = SignRequest { store: &store, manifest, identities: &identities, key: &key };
@@ -67,7 +67,7 @@ fn does_not_wait_when_there_is_nothing_to_add() {
 #[test]
 fn two_signers_survive_on_both_sides() {
     let (store, first, second) = (MemoryStore::default(), key(), key());
-    let index = memory::index(&store);
+    let index = testing::index(&store);
     sign_as(&store, &index, &[NAME], &first).unwrap();
     sign_as(&store, &index, &[NAME], &second).unwrap();
     assert!(is_verified(&store, &index, &first.public(), NAME));
@@ -77,7 +77,7 @@ fn two_signers_survive_on_both_sides() {
 #[test]
 fn every_name_gets_its_own_signature() {
     let (store, key) = (MemoryStore::default(), key());
-    let manifest = memory::image(&store, "a");
+    let manifest = testing::image(&store, "a");
     sign_as(&store, &manifest, &[NAME], &key).unwrap();
     let report = sign_as(&store, &manifest, &[NAME, "q.io/org/iris:prod"], &key).unwrap();
     let outcomes: Vec<_> = report.signatures.iter().map(|signature| signature.outcome).collect();
@@ -90,7 +90,7 @@ fn every_name_gets_its_own_signature() {
 #[test]
 fn a_name_given_twice_is_signed_once() {
     let (store, key) = (MemoryStore::default(), key());
-    let manifest = memory::image(&store, "a");
+    let manifest = testing::image(&store, "a");
     sign_as(&store, &manifest, &[NAME, NAME], &key).unwrap();
     assert_eq!(signature_image(&store, manifest.digest())["layers"].as_array().unwrap().len(), 1);
 }
@@ -98,7 +98,7 @@ fn a_name_given_twice_is_signed_once() {
 #[test]
 fn the_signature_image_has_a_real_config() {
     let (store, key) = (MemoryStore::default(), key());
-    let manifest = memory::image(&store, "a");
+    let manifest = testing::image(&store, "a");
     sign_as(&store, &manifest, &[NAME, "q.io/org/iris:v2"], &key).unwrap();
     let image = signature_image(&store, manifest.digest());
     let content = store.content();
@@ -111,7 +111,7 @@ fn the_signature_image_has_a_real_config() {
 #[test]
 fn the_bundle_is_attached_as_cosign_attaches_it() {
     let (store, key) = (MemoryStore::default(), key());
-    let manifest = memory::image(&store, "a");
+    let manifest = testing::image(&store, "a");
     sign_as(&store, &manifest, &[NAME], &key).unwrap();
     let referrers = store.referrers(&manifest.digest()).unwrap();
     assert_eq!(referrers.len(), 1);
@@ -132,7 +132,7 @@ fn the_bundle_is_attached_as_cosign_attaches_it() {
 #[test]
 fn keeps_what_rh_model_signing_put_on_the_tag_and_warns() {
     let (store, key) = (MemoryStore::default(), key());
-    let manifest = memory::image(&store, "a");
+    let manifest = testing::image(&store, "a");
     let squatter = json!({
         "schemaVersion": 2, "mediaType": media_type::MANIFEST, "artifactType": "application/vnd.model-signing.signature.v0.1",
         "config": {"mediaType": "application/vnd.model-signing.signature.v0.1.config+json", "digest": Digest::of(b"{}"), "size": 2},
@@ -154,7 +154,7 @@ fn keeps_what_rh_model_signing_put_on_the_tag_and_warns() {
 #[test]
 fn never_replaces_what_it_cannot_add_to() {
     let (store, key) = (MemoryStore::default(), key());
-    let manifest = memory::index(&store);
+    let manifest = testing::index(&store);
     store.put_manifest(&manifest, &signature_image::tag(manifest.digest())).unwrap();
     let before = store.content();
     let error = sign_as(&store, &manifest, &[NAME], &key).unwrap_err();
@@ -167,7 +167,7 @@ fn never_replaces_what_it_cannot_add_to() {
 #[test]
 fn refuses_names_that_openshift_would_refuse_before_anything_is_written() {
     let (store, key) = (MemoryStore::default(), key());
-    let manifest = memory::image(&store, "a");
+    let manifest = testing::image(&store, "a");
     let before = store.content();
     for names in [&[][..], &["q.io/org/iris"], &["iris:v1"], &[NAME, "q.io/x@sha256:0"]] {
         let error = sign_as(&store, &manifest, names, &key).unwrap_err();
@@ -179,7 +179,7 @@ fn refuses_names_that_openshift_would_refuse_before_anything_is_written() {
 #[test]
 fn does_not_sign_a_child_that_is_not_there() {
     let (store, key) = (MemoryStore::default(), key());
-    let index = memory::index(&store);
+    let index = testing::index(&store);
     let child = subjects(&index).unwrap().remove(1).digest();
     store.tamper(|content| drop(content.manifests.remove(&child)));
     let error = sign_as(&store, &index, &[NAME], &key).unwrap_err();
@@ -190,7 +190,7 @@ fn does_not_sign_a_child_that_is_not_there() {
 #[test]
 fn after_a_failure_it_tells_what_is_in_place_and_the_next_run_completes_it() {
     let (store, key) = (MemoryStore::default(), key());
-    let index = memory::index(&store);
+    let index = testing::index(&store);
     let (puts_left, mut full) = (AtomicUsize::new(4), Meddled::new(&store));
     full.put_manifest = Box::new(|manifest, at| {
         let left = puts_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
@@ -254,7 +254,7 @@ impl Lockstep {
 #[test]
 fn eight_signers_in_step_all_survive() {
     let store = MemoryStore::default();
-    let manifest = memory::image(&store, "a");
+    let manifest = testing::image(&store, "a");
     let keys: Vec<PrivateKey> = (0..8).map(|_| key()).collect();
     let (lockstep, mut shared) = (Lockstep::new(keys.len()), Meddled::new(&store));
     shared.put_manifest = Box::new(|manifest, at| {
@@ -288,7 +288,7 @@ fn eight_signers_in_step_all_survive() {
 #[test]
 fn gives_up_with_a_conflict_when_others_always_win() {
     let store = MemoryStore::default();
-    let manifest = memory::image(&store, "a");
+    let manifest = testing::image(&store, "a");
     let mut hostile = Meddled::new(&store);
     hostile.put_manifest = Box::new(|_, _| Ok(()));
     let error = sign_as(&hostile, &manifest, &[NAME], &key()).unwrap_err();

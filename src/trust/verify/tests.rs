@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::oci::{Descriptor, ManifestRef, media_type};
-use crate::trust::memory::{self, Content, Meddled, MemoryStore};
+use crate::trust::testing::{self, Content, Meddled, MemoryStore};
 use crate::trust::{PrivateKey, SignRequest, sign, signature_image};
 
 const NAME: &str = "q.io/org/iris:v1";
@@ -30,7 +30,7 @@ fn signed(make: fn(&MemoryStore) -> RawManifest) -> Signed {
 }
 
 fn signed_image() -> Signed {
-    signed(|store| memory::image(store, "amd64"))
+    signed(|store| testing::image(store, "amd64"))
 }
 
 impl Signed {
@@ -102,7 +102,7 @@ fn is_bundle(raw: &RawManifest) -> bool {
 
 #[test]
 fn passes_by_tag_by_digest_and_without_a_name() {
-    let signed = signed(memory::index);
+    let signed = signed(testing::index);
     let by_digest = format!("q.io/org/iris@{}", signed.manifest.digest());
     for name in [Some(NAME), Some(by_digest.as_str()), None] {
         assert_eq!(signed.refusals_for(name, &[signed.key.public()]), [], "{name:?}");
@@ -135,7 +135,7 @@ fn refuses_another_tag_another_repository_and_another_key() {
 fn an_unsigned_image_is_refused_in_both_worlds_and_on_every_platform() {
     let mut unsigned = signed_image();
     unsigned.store = MemoryStore::default();
-    unsigned.manifest = memory::index(&unsigned.store);
+    unsigned.manifest = testing::index(&unsigned.store);
     let refusals = unsigned.refusals();
     assert_eq!(refusals.len(), 6);
     assert!(refusals.iter().all(|refusal| refusal.reason == Reason::NoSignature));
@@ -157,7 +157,7 @@ fn half_signed_is_refused_and_names_the_missing_half() {
 
 #[test]
 fn an_unsigned_or_missing_platform_refuses_the_whole_index() {
-    let signed = signed(memory::index);
+    let signed = signed(testing::index);
     let child = subjects(&signed.manifest).unwrap()[2].clone();
     let tag = signature_image::tag(child.digest()).to_string();
     signed.store.tamper(|content| content.tags.retain(|name, _| *name != tag));
@@ -184,7 +184,7 @@ fn signatures_moved_from_another_image_are_refused() {
     let stolen = signed.store.get_manifest(&signature_image::tag(signed.manifest.digest())).unwrap();
     let named = signed.manifest.digest().to_string();
     let bundle = signed.store.referrers(&signed.manifest.digest()).unwrap().remove(0);
-    signed.manifest = memory::image(&signed.store, "evil");
+    signed.manifest = testing::image(&signed.store, "evil");
     signed.store.put_manifest(&stolen, &signature_image::tag(signed.manifest.digest())).unwrap();
     let raw = signed.store.get_manifest(&ManifestRef::Digest(bundle.digest)).unwrap();
     let mut manifest: Value = serde_json::from_slice(&raw.bytes).unwrap();
