@@ -19,6 +19,7 @@ build: ## the release binary, target/release/modelcar
 
 .PHONY: demo
 demo: ## the main job on a real model: image, signature, site patch; needs no network service
+	cargo build --locked
 	scripts/demo.sh
 
 .PHONY: peers
@@ -30,8 +31,8 @@ test: peers ## every test, then what was skipped; MODELCAR_REQUIRE_PEERS=1 makes
 	scripts/test.sh
 
 .PHONY: bench
-bench: ## the benchmarks
-	cargo bench --locked
+bench: build ## time, memory and disk writes of a push beside curl's; measures and fails nothing
+	benches/push.sh
 
 .PHONY: install
 install: build ## put the binary into PREFIX/bin (PREFIX=/usr/local, DESTDIR is honoured)

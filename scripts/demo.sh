@@ -8,7 +8,7 @@ usage() {
 usage: scripts/demo.sh [DIR]
 
 Runs the whole way from an ONNX model to a committed InferenceService patch in DIR (default: ./demo, made anew).
-MODELCAR names the binary (default: target/release/modelcar).
+MODELCAR names the binary (default: target/debug/modelcar).
 HELP
 }
 
@@ -18,7 +18,7 @@ if [[ ${1:-} == --help || ${1:-} == -h ]]; then
 fi
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-modelcar=${MODELCAR:-$root/target/release/modelcar}
+modelcar=${MODELCAR:-$root/target/debug/modelcar}
 demo=${1:-$root/demo}
 marker=$demo/.modelcar-demo
 image=quay.example.com/models/iris:v1
