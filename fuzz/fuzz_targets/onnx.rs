@@ -1,6 +1,6 @@
 //! Whatever bytes an ONNX file holds: an answer or an error, soon, and in little memory.
 //!
-//! `cargo +nightly fuzz run onnx -- -max_len=65536 -timeout=1 -rss_limit_mb=256`
+//! `cargo +nightly fuzz run onnx -- -max_len=65536 -timeout=1 -malloc_limit_mb=64`
 #![no_main]
 
 use std::io::Cursor;
