@@ -72,7 +72,7 @@ struct ImageView {
 
 fn model_view(model: &Model, layout: &ServingLayout) -> serde_json::Value {
     let tensors = |tensors: &[model::TensorInfo]| -> Vec<String> { tensors.iter().map(ToString::to_string).collect() };
-    let facts: serde_json::Map<_, _> = model.facts.items.iter().map(|fact| (fact.key.to_string(), json!(fact.value))).collect();
+    let facts: serde_json::Map<_, _> = model.facts.items.iter().map(|fact| (fact.key.clone(), json!(fact.value))).collect();
     let files: Vec<_> =
         layout.files.iter().map(|placed| json!({"path": placed.file.path, "target": placed.target, "size": placed.file.size})).collect();
     json!({

@@ -57,7 +57,7 @@ impl Args {
         let service = self.of(&found.manifest, &name)?;
         let change = self.write_patch(ui, &service)?;
         let commit = self.commit(ui, &repository, &change, &service, &key)?;
-        self.conclude(ui, &found, commit)
+        Self::conclude(ui, &found, commit)
     }
 
     /// Whatever the site or the repository would refuse is refused before the first byte is sent. The digest is not known yet; any
@@ -72,9 +72,8 @@ impl Args {
         if let Some(reference) = self.image.reference() {
             return Ok(reference);
         }
-        let tag = match self.image.manifest_ref() {
-            Some(ManifestRef::Tag(tag)) => tag,
-            _ => return Err(CliError::usage(format!("`{}` does not name the image", self.image), "name it: oci:DIR:quay.io/org/model:v1")),
+        let Some(ManifestRef::Tag(tag)) = self.image.manifest_ref() else {
+            return Err(CliError::usage(format!("`{}` does not name the image", self.image), "name it: oci:DIR:quay.io/org/model:v1"));
         };
         let name = local_name(&self.service.name.to_string(), &tag)?;
         ui.note(format!(
@@ -163,7 +162,7 @@ impl Args {
         Ok(commit)
     }
 
-    fn conclude(&self, ui: &Ui, found: &Found, commit: Option<CommitId>) -> Result<(), CliError> {
+    fn conclude(ui: &Ui, found: &Found, commit: Option<CommitId>) -> Result<(), CliError> {
         ui.data(format!("digest {}", found.manifest.digest()))?;
         ui.data(commit.map_or_else(|| "commit none: nothing changed".to_owned(), |commit| format!("commit {commit}")))?;
         Ok(())

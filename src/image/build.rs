@@ -100,7 +100,7 @@ impl Build {
     /// A file that cannot be read, or that changed while it was read.
     pub fn dry_run(&self, watch: &Watch) -> Result<Built, ImageError> {
         self.begin(watch, &[]);
-        self.describe(hash_layers(&self.tars, watch)?, Vec::new())
+        self.describe(&hash_layers(&self.tars, watch)?, Vec::new())
     }
 
     /// Places the image in a store, blobs first, the tags last, so that no reader ever sees half of it.
@@ -111,7 +111,7 @@ impl Build {
         let base = self.base_blobs();
         self.begin(watch, &base);
         let (layers, base) = place(&self.tars, &base, store, watch)?;
-        let built = self.describe(layers, base)?;
+        let built = self.describe(&layers, base)?;
         for (config, bytes) in &built.documents.configs {
             store.put_blob(config, bytes)?;
         }
@@ -143,9 +143,9 @@ impl Build {
         blobs
     }
 
-    fn describe(&self, placed: Vec<PlacedLayer>, base: Vec<Placed>) -> Result<Built, ImageError> {
+    fn describe(&self, placed: &[PlacedLayer], base: Vec<Placed>) -> Result<Built, ImageError> {
         let layers: Vec<Layer> =
-            self.plans.iter().zip(&placed).map(|(plan, placed)| compose::layer(plan, &self.spec.files, placed)).collect();
+            self.plans.iter().zip(placed).map(|(plan, placed)| compose::layer(plan, &self.spec.files, placed)).collect();
         let content = compose::content_digest(&layers);
         let mut annotations = self.spec.annotations.clone();
         annotations.insert(annotations::CONTENT_DIGEST.to_owned(), content.to_string());

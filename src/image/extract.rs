@@ -63,7 +63,7 @@ fn publish(models: &Path, dir: &Path) -> Result<Extracted, ImageError> {
         let entry = entry.map_err(|_| ImageError::NoModels)?;
         if !entry.file_type().is_dir() {
             extracted.files += 1;
-            extracted.bytes += entry.metadata().map(|metadata| metadata.len()).unwrap_or(0);
+            extracted.bytes += entry.metadata().map_or(0, |metadata| metadata.len());
         }
     }
     if extracted.files == 0 {
@@ -86,24 +86,26 @@ struct Unpacking {
 
 impl Unpacking {
     fn layer(&mut self, store: &dyn Store, layer: &Descriptor) -> Result<(), ImageError> {
-        let unpacking = |source| ImageError::Unpacking { digest: layer.digest, source };
         let mut blob = store.get_blob(layer)?;
+        self.entries(layer, &mut blob)?;
+        // The digest is known only at the very end, behind the tar's trailer.
+        io::copy(&mut blob, &mut io::sink()).map_err(|source| crate::store::StoreError::reading(layer, store, source))?;
+        Ok(())
+    }
+
+    fn entries(&mut self, layer: &Descriptor, blob: &mut Box<dyn Read + Send>) -> Result<(), ImageError> {
+        let unpacking = |source| ImageError::Unpacking { digest: layer.digest, source };
         let budget = Rc::new(Cell::new(MAX_HEADERS));
-        let mut archive = Archive::new(Guarded { inner: decompressed(layer, &mut blob)?, budget: budget.clone() });
+        let mut archive = Archive::new(Guarded { inner: decompressed(layer, blob)?, budget: budget.clone() });
         let mut entries = archive.entries().map_err(unpacking)?;
         loop {
             budget.set(MAX_HEADERS);
-            let Some(entry) = entries.next() else { break };
+            let Some(entry) = entries.next() else { return Ok(()) };
             let mut entry = entry.map_err(unpacking)?;
             budget.set(u64::MAX);
             self.entry(layer, &mut entry)?;
             io::copy(&mut entry, &mut io::sink()).map_err(unpacking)?;
         }
-        drop(entries);
-        drop(archive);
-        // The digest is known only at the very end, behind the tar's trailer.
-        io::copy(&mut blob, &mut io::sink()).map_err(|source| crate::store::StoreError::reading(layer, store, source))?;
-        Ok(())
     }
 
     fn entry<R: Read>(&mut self, layer: &Descriptor, entry: &mut Entry<'_, R>) -> Result<(), ImageError> {

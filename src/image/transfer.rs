@@ -51,7 +51,7 @@ pub struct PlacedLayer {
 pub fn hash_layers(layers: &[LayerTar], watch: &Watch) -> Result<Vec<PlacedLayer>, ImageError> {
     let mut done = Vec::new();
     hash_each(layers, watch, |layer, digests, blob| {
-        done.push((layer, Some(digests), Placed { descriptor: blob.descriptor, sent: false }))
+        done.push((layer, Some(digests), Placed { descriptor: blob.descriptor, sent: false }));
     })?;
     Ok(in_order(done).0)
 }

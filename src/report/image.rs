@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::CellAlignment;
 use console::Style;
 
+use super::table::{self, columns};
 use super::units;
 use crate::image::annotations::{CONTENT_DIGEST, FACT_PREFIX, FORMAT, INPUTS, OUTPUTS, RUNTIME};
 use crate::image::inspect::{Inspection, LayerInfo};
@@ -26,7 +27,9 @@ pub fn image(name: &str, image: &Inspection) -> String {
         ("inputs", image.annotations.get(INPUTS).cloned().unwrap_or_default()),
         ("outputs", image.annotations.get(OUTPUTS).cloned().unwrap_or_default()),
     ];
-    facts.iter().for_each(|(label, value)| fact(&mut text, label, value));
+    for (label, value) in &facts {
+        fact(&mut text, label, value);
+    }
     for (key, value) in &image.annotations {
         if let Some(key) = key.strip_prefix(FACT_PREFIX) {
             fact(&mut text, key, value);
@@ -70,8 +73,7 @@ fn signed(image: &Inspection) -> String {
 
 fn layer_table(layers: &[LayerInfo]) -> String {
     let widest = layers.iter().map(|layer| layer.size).max().unwrap_or(1).max(1);
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(["LAYER", "SIZE", "", "CONTENT"]);
+    let mut table = columns(["LAYER", "SIZE", "", "CONTENT"]);
     for layer in layers {
         let content = layer.content.clone().unwrap_or_else(|| "base".to_owned());
         let place = layer.platform.as_ref().map(|platform| format!(" ({platform})")).unwrap_or_default();
@@ -80,7 +82,7 @@ fn layer_table(layers: &[LayerInfo]) -> String {
     if let Some(sizes) = table.column_mut(1) {
         sizes.set_cell_alignment(CellAlignment::Right);
     }
-    table.lines().map(|line| format!(" {}\n", line.trim_end())).collect()
+    table::text(&table)
 }
 
 /// A bar; every layer that is not empty shows.
@@ -98,17 +100,19 @@ pub fn model(name: &str, model: &Model, layout: &ServingLayout) -> String {
     for item in &model.facts.items {
         fact(&mut text, &item.label, &item.value);
     }
-    model.facts.inputs.iter().for_each(|tensor| fact(&mut text, "input", &tensor.to_string()));
-    model.facts.outputs.iter().for_each(|tensor| fact(&mut text, "output", &tensor.to_string()));
+    for (label, tensors) in [("input", &model.facts.inputs), ("output", &model.facts.outputs)] {
+        for tensor in tensors {
+            fact(&mut text, label, &tensor.to_string());
+        }
+    }
     fact(&mut text, "layout", &format!("{}: {}", layout.runtime, layout.why));
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(["SIZE", "IN THE IMAGE", "FROM"]);
+    let mut table = columns(["SIZE", "IN THE IMAGE", "FROM"]);
     for placed in layout.files.iter().take(100) {
         table.add_row([units::bytes(placed.file.size), format!("/models/{}", placed.target), placed.file.path.clone()]);
     }
     if layout.files.len() > 100 {
         table.add_row([String::new(), format!("… and {} more", layout.files.len() - 100), String::new()]);
     }
-    let _ = write!(text, "\n{}", table.lines().map(|line| format!(" {}\n", line.trim_end())).collect::<String>());
+    let _ = write!(text, "\n{}", table::text(&table));
     text
 }

@@ -3,6 +3,7 @@
 pub mod failure;
 pub mod image;
 mod progress;
+mod table;
 pub mod trust;
 pub mod ui;
 pub mod units;

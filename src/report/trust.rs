@@ -1,27 +1,21 @@
 //! What was found about an image's signatures, as a table and as JSON.
 
-use std::fmt::Write as _;
-
-use comfy_table::{Table, presets};
+use comfy_table::Table;
 use console::Style;
 use serde_json::{Value, json};
 
+use super::table::{self, columns};
 use crate::trust::{Finding, Format, ManifestReport, Verdict, VerifyReport};
 
 /// A line per signature: for which manifest, in which world, and what was decided.
 pub fn verification(report: &VerifyReport) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(["MANIFEST", "PLATFORM", "READ BY", "RESULT"]);
+    let mut table = columns(["MANIFEST", "PLATFORM", "READ BY", "RESULT"]);
     for manifest in &report.manifests {
         for (format, findings) in worlds(manifest) {
             rows(&mut table, manifest, format, findings);
         }
     }
-    let mut text = String::new();
-    for line in table.lines() {
-        let _ = writeln!(text, "{}", line.trim_end());
-    }
-    text
+    table::text(&table)
 }
 
 fn worlds(manifest: &ManifestReport) -> [(Format, &[Finding]); 2] {
@@ -40,7 +34,9 @@ fn rows(table: &mut Table, manifest: &ManifestReport, format: Format, findings: 
     if findings.is_empty() {
         row(refused("no signature exists"));
     }
-    findings.iter().for_each(|finding| row(result(finding)));
+    for finding in findings {
+        row(result(finding));
+    }
 }
 
 fn result(finding: &Finding) -> String {

@@ -62,7 +62,9 @@ impl Ui {
 
     /// Notes in a row.
     pub fn notes(&self, notes: &[String]) {
-        notes.iter().for_each(|note| self.note(note));
+        for note in notes {
+            self.note(note);
+        }
     }
 
     /// A finished step of a longer way: its name, its result, its time.

@@ -156,6 +156,7 @@ impl StoreError {
         match self {
             Self::Reading { source, .. } if refused(source) => exit_code::REFUSED,
             Self::Layout(error) => error.exit_code(),
+            Self::Registry(error) => error.exit_code(),
             _ => exit_code::FAILED,
         }
     }

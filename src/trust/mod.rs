@@ -27,8 +27,6 @@ mod identity;
 mod key_error;
 mod keygen;
 mod keys;
-#[cfg(test)]
-mod testing;
 mod password;
 mod payload;
 mod pem;
@@ -37,6 +35,8 @@ mod referrer;
 mod sign;
 mod signature_image;
 mod subject;
+#[cfg(test)]
+mod testing;
 mod verify;
 
 pub use error::TrustError;

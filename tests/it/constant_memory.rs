@@ -50,7 +50,7 @@ fn pushes_one_and_a_half_gib_in_40_mib_without_a_copy_on_disk() {
         fs::write(&path, name).unwrap();
         fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(size).unwrap();
     }
-    let reference = format!("{}/models/large:v1", registry.address());
+    let reference = format!("{}/models/large:v1", registry.host);
     let mut command = modelcar(home.path());
     command.args(["build", "--push", "-t", &reference]).arg(&model).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();

@@ -14,6 +14,7 @@ mod layout;
 mod nothing_is_sent_twice;
 mod onnx_agrees_with_python;
 mod real_readers;
+mod registry;
 mod rollout_git;
 mod rollout_patch;
 mod rollout_site;

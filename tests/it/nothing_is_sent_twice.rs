@@ -26,7 +26,7 @@ fn sent_layers(build: &Value) -> Vec<Vec<&str>> {
 #[test]
 fn a_second_push_sends_no_blob_and_a_changed_small_file_only_its_group() {
     let Some(registry) = Registry::start() else { return };
-    let wire = CountingProxy::start(registry.address());
+    let wire = CountingProxy::start(&registry.host);
     let model = temp_dir();
     for (name, size, seed) in [("a.bin", 6 * MIB, 1_u8), ("b.bin", 5 * MIB, 2), ("tokenizer.json", 200_000, 3), ("config.json", 900, 4)] {
         fs::write(model.path().join(name), vec![seed; size]).unwrap();

@@ -19,7 +19,7 @@ fn iris() -> std::path::PathBuf {
 }
 
 fn push(registry: &Registry, home: &Path, name: &str) -> String {
-    let reference = format!("{}/{name}", registry.address());
+    let reference = format!("{}/{name}", registry.host);
     let printed = stdout_of(modelcar(home).args(["build", "-q", "--push", "-t", &reference]).arg(iris()));
     printed.trim().to_owned()
 }
@@ -29,7 +29,7 @@ fn skopeo_and_umoci_unpack_what_was_pushed_and_onnxruntime_runs_it() {
     let (Some(registry), Some(skopeo), Some(umoci)) = (Registry::start(), need("skopeo"), need("umoci")) else { return };
     let home = temp_dir();
     push(&registry, home.path(), "models/iris:v1");
-    let source = format!("docker://{}/models/iris:v1", registry.address());
+    let source = format!("docker://{}/models/iris:v1", registry.host);
 
     let inspected = stdout_of(std::process::Command::new(&skopeo).args(["inspect", "--tls-verify=false", &source]));
     assert!(inspected.contains("\"Architecture\": \"amd64\""), "{inspected}");
@@ -66,7 +66,7 @@ fn oci_client_reads_the_same_digests() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let client = Client::new(ClientConfig { protocol: ClientProtocol::Http, ..ClientConfig::default() });
-        let reference: Reference = format!("{}/models/iris:v1", registry.address()).parse().unwrap();
+        let reference: Reference = format!("{}/models/iris:v1", registry.host).parse().unwrap();
         let (_, digest) = client.pull_manifest(&reference, &RegistryAuth::Anonymous).await.unwrap();
         assert!(pinned.ends_with(&digest), "{pinned} {digest}");
         let (manifest, _, config) = client.pull_manifest_and_config(&reference, &RegistryAuth::Anonymous).await.unwrap();
@@ -91,7 +91,7 @@ for layer in manifest['layers']:
     assert 'sha256:' + hashlib.sha256(blob.content).hexdigest() == layer['digest']
 print(len(manifest['layers']), index['mediaType'])
 ";
-    let printed = stdout_of(std::process::Command::new(python).args(["-c", script, registry.address()]));
+    let printed = stdout_of(std::process::Command::new(python).args(["-c", script, &registry.host]));
     assert_eq!(printed.trim(), "2 application/vnd.oci.image.index.v1+json");
 }
 

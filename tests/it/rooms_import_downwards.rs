@@ -61,7 +61,8 @@ fn assert_no_findings(rule: impl Fn(&Path, &str) -> Vec<String>) {
 }
 
 fn is_product(path: &Path) -> bool {
-    let is_test = path.file_name().is_some_and(|name| name == "tests.rs" || name == "testing.rs") || path.components().any(|part| part.as_os_str() == "tests");
+    let is_test = path.file_name().is_some_and(|name| name == "tests.rs" || name == "testing.rs")
+        || path.components().any(|part| part.as_os_str() == "tests");
     path.extension().is_some_and(|extension| extension == "rs") && !is_test
 }
 

@@ -63,7 +63,7 @@ impl Bench {
 fn a_signed_image_passes_by_tag_and_by_digest_and_two_signers_survive() {
     let Some(registry) = Registry::start() else { return };
     let bench = Bench::new();
-    let image = format!("{}/models/iris:v1", registry.address());
+    let image = format!("{}/models/iris:v1", registry.host);
     let pinned = bench.build(&["--push", "-t", &image]);
     bench.refused(&image, "a", "no signature exists");
 
@@ -79,7 +79,7 @@ fn a_signed_image_passes_by_tag_and_by_digest_and_two_signers_survive() {
     }
 
     // The same digest under another tag: podman and CRI-O would refuse it, so we do.
-    let other = format!("{}/models/iris:prod", registry.address());
+    let other = format!("{}/models/iris:prod", registry.host);
     bench.build(&["--push", "-t", &other]);
     bench.refused(&other, "a", "is not accepted for");
 }
@@ -88,7 +88,7 @@ fn a_signed_image_passes_by_tag_and_by_digest_and_two_signers_survive() {
 fn signatures_travel_with_the_image_to_a_layout_and_back() {
     let Some(registry) = Registry::start() else { return };
     let bench = Bench::new();
-    let image = format!("{}/models/iris:v1", registry.address());
+    let image = format!("{}/models/iris:v1", registry.host);
     bench.build(&["-t", &image, "-o", "oci:first"]);
     bench.sign(&format!("oci:first:{image}"), "a");
 

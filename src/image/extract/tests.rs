@@ -147,7 +147,7 @@ fn no_entry_leaves_the_directory() {
 #[test]
 fn a_layer_with_another_digest_leaves_nothing() {
     let bench = Bench::new();
-    let layer = Tar::default().file("models/a", &[7; 100_000]).end();
+    let layer = Tar::default().file("models/a", &vec![7; 100_000]).end();
     let raw = bench.image(&[(media_type::LAYER_TAR, layer.clone())]);
     let blob = bench.home.path().join("layout/blobs/sha256").join(Descriptor::of("", &layer).digest.hex());
     let mut changed = layer;

@@ -32,9 +32,25 @@ pub(super) struct Auth {
 #[derive(Default)]
 struct State {
     challenge: Option<Challenge>,
-    /// Looked up once, when it is first needed.
-    credential: Option<Option<Credential>>,
+    lookup: Lookup,
     tokens: HashMap<Scopes, Token>,
+}
+
+/// Credentials are looked for once, when they are first needed: a helper may be slow.
+#[derive(Clone, Default)]
+enum Lookup {
+    #[default]
+    NotYet,
+    Done(Option<Credential>),
+}
+
+impl Lookup {
+    fn found(&self) -> Option<&Credential> {
+        match self {
+            Self::NotYet => None,
+            Self::Done(found) => found.as_ref(),
+        }
+    }
 }
 
 impl Auth {
@@ -50,13 +66,13 @@ impl Auth {
         let Some(challenge) = state.challenge.clone() else { return Ok(None) };
         let credential = self.credential(&mut state)?;
         if challenge.scheme == "basic" {
-            return Ok(Some(self.basic(credential.as_ref())?));
+            return Ok(self.basic(credential.as_ref())?);
         }
         if let Some(token) = state.tokens.get(scopes).filter(|token| token.is_fresh(Instant::now())) {
-            return Ok(Some(token::bearer(token)?));
+            return Ok(Some(token.header.clone()));
         }
         let token = self.token_request(api, &challenge, scopes, credential.as_ref())?.send(transport)?;
-        let header = token::bearer(&token)?;
+        let header = token.header.clone();
         state.tokens.insert(scopes.clone(), token);
         Ok(Some(header))
     }
@@ -65,21 +81,21 @@ impl Auth {
     pub(super) fn challenged(&self, response: &Response, sent: Option<&HeaderValue>) -> Result<(), RegistryError> {
         let challenge = self.pick(response)?;
         let mut state = self.lock();
-        state.tokens.retain(|_, token| token::bearer(token).ok().as_ref() != sent);
+        state.tokens.retain(|_, token| Some(&token.header) != sent);
         state.challenge = Some(challenge);
         Ok(())
     }
 
     /// Whose credentials are used, for messages.
     pub(super) fn who(&self) -> String {
-        who(self.lock().credential.as_ref().and_then(Option::as_ref))
+        who(self.lock().lookup.found())
     }
 
     /// A registry's words without the secrets that were sent to it.
     pub(super) fn scrub(&self, words: &str) -> String {
         let state = self.lock();
         let words = state.tokens.values().fold(words.to_owned(), |words, token| words.replace(token.value.expose(), "***"));
-        state.credential.as_ref().and_then(Option::as_ref).map_or(words.clone(), |credential| credential.scrub(&words))
+        state.lookup.found().map_or_else(|| words.clone(), |credential| credential.scrub(&words))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -87,11 +103,11 @@ impl Auth {
     }
 
     fn credential(&self, state: &mut State) -> Result<Option<Credential>, RegistryError> {
-        if let Some(known) = &state.credential {
+        if let Lookup::Done(known) = &state.lookup {
             return Ok(known.clone());
         }
         let found = credentials::find(&self.places, &self.address.registry, &self.address.repository)?;
-        state.credential = Some(found.clone());
+        state.lookup = Lookup::Done(found.clone());
         Ok(found)
     }
 
@@ -107,9 +123,9 @@ impl Auth {
         })
     }
 
-    fn basic(&self, credential: Option<&Credential>) -> Result<HeaderValue, RegistryError> {
+    fn basic(&self, credential: Option<&Credential>) -> Result<Option<HeaderValue>, RegistryError> {
         match credential.map(|credential| &credential.login) {
-            Some(Login::Password { user, password }) => token::basic(user, password),
+            Some(Login::Password { user, password }) => Ok(token::basic(user, password)),
             Some(Login::Identity(_)) | None => Err(RegistryError::Unauthorized {
                 registry: self.address.registry.clone(),
                 who: who(credential),
@@ -119,7 +135,7 @@ impl Auth {
     }
 
     fn token_request<'a>(
-        &self,
+        &'a self,
         api: &Url,
         challenge: &'a Challenge,
         scopes: &Scopes,
@@ -133,7 +149,7 @@ impl Auth {
         let mut scopes = scopes.clone();
         let wanted = challenge.get("scope").map(str::to_owned);
         scopes.extend(wanted.filter(|wanted| !scopes.contains(wanted)));
-        Ok(TokenRequest { realm, service: challenge.get("service"), scopes, credential })
+        Ok(TokenRequest { registry: &self.address.registry, realm, service: challenge.get("service"), scopes, credential })
     }
 }
 

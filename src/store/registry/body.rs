@@ -197,7 +197,7 @@ mod tests {
     }
 
     fn pattern(size: usize) -> Vec<u8> {
-        (0..size).map(|index| (index * 31 % 251) as u8).collect()
+        (0..=250).cycle().map(|byte: u8| byte.wrapping_mul(31)).take(size).collect()
     }
 
     #[test]

@@ -26,7 +26,7 @@ impl Challenge {
 
 /// All challenges of a header, in order; what is malformed is left out.
 pub(super) fn parse(header: &str) -> Vec<Challenge> {
-    let header = &header[..header.floor_char_boundary(MAX_HEADER)];
+    let header = header.get(..MAX_HEADER).unwrap_or(header);
     let mut challenges: Vec<Challenge> = Vec::new();
     for element in elements(header) {
         let parameter = match scheme(element) {

@@ -1,6 +1,6 @@
 //! The request loop: find the registry, log in, follow redirects, try again.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
@@ -79,8 +79,6 @@ pub(super) struct Client {
     retry: Retry,
     /// `https://quay.io/v2/` once the registry has answered.
     api: OnceLock<Url>,
-    /// Held while the registry is looked for.
-    search: Mutex<()>,
 }
 
 impl Client {
@@ -92,7 +90,7 @@ impl Client {
         auth: Auth,
         retry: Retry,
     ) -> Self {
-        Self { address, schemes, scopes, transport, auth, retry, api: OnceLock::new(), search: Mutex::default() }
+        Self { address, schemes, scopes, transport, auth, retry, api: OnceLock::new() }
     }
 
     pub(super) fn retry(&self) -> &Retry {
@@ -122,7 +120,7 @@ impl Client {
         let mut request = Request::new(Method::PUT, url);
         request.headers.insert(reqwest::header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
         let sent = self.authorize(&mut request)?;
-        let response = self.transport.send_feed(&request, feed)?;
+        let response = self.transport.send_feed(&request, feed).map_err(|failure| self.met_before(failure))?;
         if response.status != StatusCode::UNAUTHORIZED || sent.is_none() {
             return self.settled(response);
         }
@@ -175,7 +173,7 @@ impl Client {
     fn authorized(&self, request: &Request) -> Result<Response, Failure> {
         let mut request = request.clone();
         let sent = self.authorize(&mut request)?;
-        let response = self.transport.send(&request)?;
+        let response = self.transport.send(&request).map_err(|failure| self.met_before(failure))?;
         if response.status != StatusCode::UNAUTHORIZED || !self.is_ours(&request.url) {
             return Ok(response);
         }
@@ -184,6 +182,14 @@ impl Client {
             return Ok(response);
         }
         self.transport.send(&request)
+    }
+
+    /// A registry that has answered before is being restarted rather than misspelt: that is worth more patience.
+    fn met_before(&self, failure: Failure) -> Failure {
+        match failure.trouble {
+            Some(Trouble::Connect) if self.api.get().is_some() => Failure { trouble: Some(Trouble::Broken), ..failure },
+            _ => failure,
+        }
     }
 
     /// Adds the log-in, for the registry's own address only (CVE-2020-15157); gives what was added.
@@ -211,12 +217,8 @@ impl Client {
         if status == 401 { Err(self.refused(response).into()) } else { Ok(response) }
     }
 
-    /// Where the API is, found out once; threads that come meanwhile wait.
+    /// Where the API is. Threads that start together each ask: waiting in turn for a registry that is down would take longer.
     fn api(&self) -> Result<Url, Failure> {
-        if let Some(url) = self.api.get() {
-            return Ok(url.clone());
-        }
-        let _search = self.search.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(url) = self.api.get() {
             return Ok(url.clone());
         }
@@ -263,10 +265,9 @@ impl Client {
 /// Servers answer HTTP on their TLS port with status 400 or an alert, and TLS on their HTTP port with a line of HTTP.
 fn speaks_otherwise(scheme: Scheme, failure: &Failure) -> bool {
     let StoreError::Registry(error) = &failure.error else { return false };
-    match (scheme, &**error) {
-        (Scheme::Http, RegistryError::Broken { .. } | RegistryError::Unexpected { status: 400, .. }) => true,
-        (Scheme::Https, RegistryError::Tls { .. } | RegistryError::Unreachable { .. }) => true,
-        _ => false,
+    match scheme {
+        Scheme::Http => matches!(**error, RegistryError::Broken { .. } | RegistryError::Unexpected { status: 400, .. }),
+        Scheme::Https => matches!(**error, RegistryError::Tls { .. } | RegistryError::Unreachable { .. }),
     }
 }
 

@@ -7,7 +7,6 @@ use bytes::{Buf, Bytes};
 use super::transport::Chunks;
 
 /// Reads what arrives; a connection that breaks off or stalls is an error, never an early end.
-#[derive(Debug)]
 pub(super) struct BodyReader {
     chunks: Chunks,
     current: Bytes,

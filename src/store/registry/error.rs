@@ -235,13 +235,16 @@ impl RegistryError {
             Self::Tls { .. } => "name the registry's CA with `--ca-file FILE`; for a test registry use `--tls-verify=false`",
             Self::Stalled { .. } | Self::Broken { .. } => "check the network and run it again: what the registry has is not sent again",
             Self::Unauthorized { registry, .. } => return Some(log_in(registry)),
-            Self::Denied { .. } => "check that the repository exists and that the user or robot account has the right to write to it",
+            Self::Denied { .. } => {
+                "check that the repository exists and that the user or robot account has the rights to it (to push: write)"
+            }
             Self::NameUnknown { .. } => "create the repository (or its organisation or project) first, or check its spelling",
             Self::RateLimited { .. } => "log in for a higher limit, or run it again later",
             Self::UploadRefused { .. } => {
                 "raise the limit of the registry or of the proxy before it (Quay: MAXIMUM_LAYER_SIZE, nginx: client_max_body_size)"
             }
             Self::DigestInvalid { .. } => "the file changed while it was pushed, or something on the way alters uploads; run it again",
+            Self::Unexpected { url, .. } if url.ends_with("/v2/") => "check host and port: what answers there is no registry",
             Self::Unexpected { status: 500.., .. } => "the registry has a problem of its own; its log says more",
             Self::BadLocation { .. } => {
                 "the registry, or a proxy before it, announces a wrong address of itself (X-Forwarded-Proto, http.host, SERVER_HOSTNAME)"
@@ -254,9 +257,7 @@ impl RegistryError {
         };
         Some(hint.to_owned())
     }
-}
 
-impl RegistryError {
     /// The process exit code, see [`exit_code`].
     pub fn exit_code(&self) -> u8 {
         match self {

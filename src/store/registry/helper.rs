@@ -34,13 +34,19 @@ pub(super) fn get(name: &str, file: &Path, server: &str) -> Result<Option<Creden
         return Err(RegistryError::Credentials { file: file.to_owned(), reason });
     }
     let program = format!("docker-credential-{name}");
-    let failed = |reason: String| RegistryError::Helper { program: program.clone(), reason };
-    let (success, output) = run(&program, server, PATIENCE).map_err(|error| failed(error.to_string()))?;
+    let failed = |error: io::Error| RegistryError::Helper { program: program.clone(), reason: error.to_string() };
+    let (success, output) = run(&program, server, PATIENCE).map_err(failed)?;
+    interpret(&program, success, &output)
+}
+
+/// What an answer means; a failure never quotes a log-in.
+fn interpret(program: &str, success: bool, output: &[u8]) -> Result<Option<Credential>, RegistryError> {
+    let failed = |reason: String| RegistryError::Helper { program: program.to_owned(), reason };
     if !success {
-        let words = printable(&String::from_utf8_lossy(&output));
+        let words = printable(&String::from_utf8_lossy(output));
         return if words.to_ascii_lowercase().contains(NOT_FOUND) { Ok(None) } else { Err(failed(words)) };
     }
-    let answer: Answer = serde_json::from_slice(&output).map_err(|_| failed("its answer is not the JSON of a log-in".to_owned()))?;
+    let answer: Answer = serde_json::from_slice(output).map_err(|_| failed("its answer is not the JSON of a log-in".to_owned()))?;
     let secret = Secret::new(answer.secret);
     let login = match answer.username.as_str() {
         "<token>" => Login::Identity(secret),
@@ -133,6 +139,21 @@ mod tests {
     fn a_failing_helper_gives_its_words() {
         let (success, output) = ask("echo 'credentials not found in native keychain'; exit 1", PATIENCE).unwrap();
         assert!(!success && output.contains(NOT_FOUND));
+    }
+
+    #[test]
+    fn answers_of_helpers() {
+        let login = |success, output: &str| interpret("helper", success, output.as_bytes());
+        let found = |output| login(true, output).unwrap().unwrap();
+        assert_eq!(found(r#"{"ServerURL":"quay.io","Username":"u","Secret":"CANARY"}"#).who(), "user `u` from helper");
+        let token = found(r#"{"Username":"<token>","Secret":"CANARY"}"#);
+        assert_eq!(token.login, Login::Identity(Secret::new("CANARY")));
+        assert_eq!(login(false, "credentials not found in native keychain\n").unwrap(), None);
+        assert_eq!(login(false, "locked").unwrap_err().to_string(), "the credential helper helper failed: locked");
+        for output in ["", "CANARY", r#"{"Username":"u","secret":"CANARY"}"#, r#"["CANARY"]"#] {
+            let error = login(true, output).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("CANARY"), "{error:?}");
+        }
     }
 
     #[test]

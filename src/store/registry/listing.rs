@@ -19,7 +19,7 @@ const MAX_TAGS: usize = 100_000;
 /// A list, or the answer to its first page that is none.
 pub(super) enum Listing<T> {
     All(Vec<T>),
-    Refused(Response),
+    Refused(Box<Response>),
 }
 
 /// All tags of the repository.
@@ -32,7 +32,7 @@ pub(super) fn tags(client: &Client) -> Result<Vec<String>, StoreError> {
     let call = Call::new(Method::GET, "tags/list?n=1000");
     match list(client, call, MAX_TAGS, |page: Page| page.tags.unwrap_or_default())? {
         Listing::All(tags) => Ok(tags),
-        Listing::Refused(response) => Err(client.refused(response).into()),
+        Listing::Refused(response) => Err(client.refused(*response).into()),
     }
 }
 
@@ -48,7 +48,7 @@ pub(super) fn list<P: DeserializeOwned, T>(
     for page in 0..MAX_PAGES {
         let response = client.call(&call)?;
         if response.status.as_u16() != 200 {
-            return if page == 0 { Ok(Listing::Refused(response)) } else { Err(client.refused(response).into()) };
+            return if page == 0 { Ok(Listing::Refused(Box::new(response))) } else { Err(client.refused(response).into()) };
         }
         let next = location::next_page(&response.url, response.header("link"))?;
         all.extend(entries(json(response)?));

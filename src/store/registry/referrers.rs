@@ -61,7 +61,7 @@ pub(super) fn list(client: &Client, subject: &Digest) -> Result<Vec<Descriptor>,
         Listing::Refused(response) if is_unsupported(&response) => fallback(client, subject).map(|index| index.manifests),
         // Quay: "manifest unknown" (PROJQUAY-7523); what is not there has no referrers
         Listing::Refused(response) if response.status.as_u16() == 400 => Ok(Vec::new()),
-        Listing::Refused(response) => Err(client.refused(response).into()),
+        Listing::Refused(response) => Err(client.refused(*response).into()),
     }
 }
 
@@ -130,4 +130,32 @@ fn add_to_fallback(client: &Client, entry: &Descriptor, subject: &Digest) -> Res
         client.retry().pause(SETTLE.mul_f64(0.5 + dice()));
     }
     Err(RegistryError::ReferrersContended { tag: fallback_tag(subject).to_string() }.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_of_the_fallback_index_can_be_filtered() {
+        let subject = Digest::of(b"subject");
+        for (artifact_type, expected) in [(r#""artifactType":"a/b","#, "a/b"), (r#""artifactType":"","#, "c/d"), ("", "c/d")] {
+            let json = format!(
+                r#"{{{artifact_type}"config":{{"mediaType":"c/d"}},"subject":{{"digest":"{subject}"}},"annotations":{{"k":"v"}}}}"#
+            );
+            let manifest = RawManifest { media_type: media_type::MANIFEST.to_owned(), bytes: json.into_bytes() };
+            let entry = descriptor(&manifest);
+            assert_eq!(entry.artifact_type.as_deref(), Some(expected), "{artifact_type}");
+            assert_eq!((entry.digest, entry.annotations["k"].as_str()), (manifest.digest(), "v"));
+            assert_eq!(subject_of(&manifest), Some(subject));
+        }
+    }
+
+    #[test]
+    fn what_refers_to_nothing_has_no_subject() {
+        for json in ["{}", r#"{"subject":null}"#, "[]", ""] {
+            let manifest = RawManifest { media_type: media_type::MANIFEST.to_owned(), bytes: json.into() };
+            assert_eq!(subject_of(&manifest), None, "{json}");
+        }
+    }
 }

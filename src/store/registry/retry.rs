@@ -227,7 +227,7 @@ mod tests {
                 }
             });
             assert_eq!((made, result.is_ok()), (attempts, works), "{failures} failures");
-            assert_eq!(*pauses.lock().unwrap(), vec![Duration::from_secs(7); attempts as usize - 1]);
+            assert_eq!(*pauses.lock().unwrap(), vec![Duration::from_secs(7); attempts - 1]);
         }
     }
 

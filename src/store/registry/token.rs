@@ -30,12 +30,15 @@ const LEEWAY: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub(super) struct Token {
     pub(super) value: Secret,
+    /// The `Authorization` header that carries it.
+    pub(super) header: HeaderValue,
     fresh_until: Instant,
 }
 
 /// What a token is asked for.
-#[derive(Debug)]
 pub(super) struct TokenRequest<'a> {
+    /// For which registry, in the user's words.
+    pub(super) registry: &'a str,
     /// Where.
     pub(super) realm: Url,
     /// For which registry, in the token service's words.
@@ -47,10 +50,11 @@ pub(super) struct TokenRequest<'a> {
 }
 
 impl Token {
-    fn new(value: &str, life: Duration, now: Instant) -> Self {
+    fn new(value: &str, life: Duration, now: Instant) -> Option<Self> {
+        let header = sensitive(&format!("Bearer {value}")).filter(|_| value.bytes().all(|byte| byte.is_ascii_graphic()))?;
         // a short-lived token keeps most of its life
         let usable = life.saturating_sub(LEEWAY.min(life / 4));
-        Self { value: Secret::new(value), fresh_until: now.checked_add(usable).unwrap_or(now) }
+        Some(Self { value: Secret::new(value), header, fresh_until: now.checked_add(usable).unwrap_or(now) })
     }
 
     pub(super) fn is_fresh(&self, now: Instant) -> bool {
@@ -63,8 +67,8 @@ impl TokenRequest<'_> {
     pub(super) fn send(&self, transport: &Transport) -> Result<Token, Failure> {
         let asked = Instant::now();
         let request = match self.credential.map(|credential| &credential.login) {
-            Some(Login::Identity(token)) => self.refresh(token)?,
-            Some(Login::Password { user, password }) => self.get(Some(basic(user, password)?)),
+            Some(Login::Identity(token)) => self.refresh(token),
+            Some(Login::Password { user, password }) => self.get(basic(user, password)),
             None => self.get(None),
         };
         let response = transport.send(&request)?;
@@ -84,7 +88,7 @@ impl TokenRequest<'_> {
         request
     }
 
-    fn refresh(&self, token: &Secret) -> Result<Request, RegistryError> {
+    fn refresh(&self, token: &Secret) -> Request {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "refresh_token").append_pair("client_id", "modelcar");
         form.extend_pairs(self.service.map(|service| ("service", service)));
@@ -92,7 +96,7 @@ impl TokenRequest<'_> {
         let mut request = Request::new(Method::POST, self.realm.clone());
         request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         request.body = Bytes::from(form.finish());
-        Ok(request)
+        request
     }
 
     fn refused(&self, response: Response) -> Failure {
@@ -106,8 +110,7 @@ impl TokenRequest<'_> {
         if !matches!(status, 400 | 401 | 403) {
             return self.unusable(format!("status {status} {message}")).into();
         }
-        let registry = self.realm.host_str().unwrap_or_default().to_owned();
-        RegistryError::Unauthorized { registry, who: super::auth::who(self.credential), message }.into()
+        RegistryError::Unauthorized { registry: self.registry.to_owned(), who: super::auth::who(self.credential), message }.into()
     }
 
     fn scrubbed(&self, words: &str) -> String {
@@ -120,21 +123,15 @@ impl TokenRequest<'_> {
     }
 }
 
-/// An `Authorization` header that logs nothing of itself.
-pub(super) fn basic(user: &str, password: &Secret) -> Result<HeaderValue, RegistryError> {
+/// An `Authorization` header that logs nothing of itself. Base64 always fits into one.
+pub(super) fn basic(user: &str, password: &Secret) -> Option<HeaderValue> {
     sensitive(&format!("Basic {}", STANDARD.encode(format!("{user}:{}", password.expose()))))
 }
 
-/// The same for a token.
-pub(super) fn bearer(token: &Token) -> Result<HeaderValue, RegistryError> {
-    sensitive(&format!("Bearer {}", token.value.expose()))
-}
-
-fn sensitive(text: &str) -> Result<HeaderValue, RegistryError> {
-    let unusable = |_| RegistryError::BadToken { realm: "used".to_owned(), reason: "it does not fit into a header".to_owned() };
-    let mut value = HeaderValue::from_str(text).map_err(unusable)?;
+fn sensitive(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);
-    Ok(value)
+    Some(value)
 }
 
 #[derive(Deserialize)]
@@ -149,11 +146,8 @@ fn parse(body: &[u8], now: Instant) -> Result<Token, &'static str> {
     let answer: Answer = serde_json::from_slice(body).map_err(|_| "its answer is not the JSON of a token")?;
     let filled = |token: Option<String>| token.filter(|token| !token.is_empty());
     let value = filled(answer.token).or_else(|| filled(answer.access_token)).ok_or("its answer holds no token")?;
-    if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err("the token has characters that no header can hold");
-    }
     let life = answer.expires_in.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or(DEFAULT_LIFE);
-    Ok(Token::new(&value, life, now))
+    Token::new(&value, life, now).ok_or("the token has characters that no header can hold")
 }
 
 #[cfg(test)]
@@ -162,7 +156,13 @@ mod tests {
 
     fn request(credential: Option<&Credential>) -> TokenRequest<'_> {
         let scopes = vec!["repository:a/b:pull,push".to_owned(), "repository:c:pull".to_owned()];
-        TokenRequest { realm: "https://auth.example.com/token?x=1".parse().unwrap(), service: Some("registry"), scopes, credential }
+        TokenRequest {
+            realm: "https://auth.example.com/token?x=1".parse().unwrap(),
+            registry: "example.com",
+            service: Some("registry"),
+            scopes,
+            credential,
+        }
     }
 
     #[test]
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn an_identity_token_goes_into_the_form_not_into_the_url() {
-        let request = request(None).refresh(&Secret::new("CANARY")).unwrap();
+        let request = request(None).refresh(&Secret::new("CANARY"));
         let form = String::from_utf8(request.body.to_vec()).unwrap();
         assert!(!request.url.as_str().contains("CANARY") && request.method == Method::POST);
         assert_eq!(

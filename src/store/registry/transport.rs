@@ -34,7 +34,7 @@ const COMMIT_FACTOR: u32 = 10;
 const MAX_CA_FILE: u64 = 16 << 20;
 
 /// A request that can be sent again.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Request {
     pub(super) method: Method,
     pub(super) url: Url,
@@ -49,7 +49,6 @@ impl Request {
 }
 
 /// An answer whose body has not been read yet.
-#[derive(Debug)]
 pub(super) struct Response {
     pub(super) method: Method,
     pub(super) status: StatusCode,
@@ -60,7 +59,6 @@ pub(super) struct Response {
 }
 
 /// Sends requests and gives back answers of any status. Redirects are answers, too.
-#[derive(Debug)]
 pub(super) struct Transport {
     verify: bool,
     extra_roots: Vec<Certificate>,
@@ -103,7 +101,7 @@ impl Transport {
             *outgoing.body_mut() = Some(body);
         }
         let answer = block_on(watched(client.execute(outgoing), progress, self.idle))?;
-        let inner = answer.ok_or_else(|| stalled(request, self.idle))?.map_err(|error| failed(request, error))?;
+        let inner = answer.ok_or_else(|| stalled(request, self.idle))?.map_err(|error| failed(request, &error))?;
         Ok(Response {
             method: request.method.clone(),
             status: inner.status(),
@@ -185,7 +183,6 @@ impl Response {
 }
 
 /// The pieces of a body as they arrive.
-#[derive(Debug)]
 pub(super) struct Chunks {
     request: Request,
     idle: Duration,
@@ -195,7 +192,7 @@ pub(super) struct Chunks {
 impl Chunks {
     pub(super) fn next(&mut self) -> Result<Option<Bytes>, Failure> {
         let chunk = block_on(watched(self.inner.chunk(), &Progress::default(), self.idle))?;
-        chunk.ok_or_else(|| stalled(&self.request, self.idle))?.map_err(|error| failed(&self.request, error))
+        chunk.ok_or_else(|| stalled(&self.request, self.idle))?.map_err(|error| failed(&self.request, &error))
     }
 }
 
@@ -245,14 +242,14 @@ async fn watched<F: Future>(future: F, progress: &Progress, idle: Duration) -> O
 /// Waits for a future on the process's runtime, which is started on first use.
 fn block_on<F: Future>(future: F) -> Result<F::Output, RegistryError> {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    let runtime = match RUNTIME.get() {
-        Some(runtime) => runtime,
-        None => {
-            let built = start_runtime().map_err(RegistryError::Runtime)?;
-            RUNTIME.get_or_init(|| built)
-        }
-    };
-    Ok(runtime.block_on(future))
+    if RUNTIME.get().is_none() {
+        let built = start_runtime().map_err(RegistryError::Runtime)?;
+        RUNTIME.get_or_init(|| built);
+    }
+    match RUNTIME.get() {
+        Some(runtime) => Ok(runtime.block_on(future)),
+        None => Err(RegistryError::Runtime(io::Error::other("it did not start"))),
+    }
 }
 
 fn start_runtime() -> io::Result<Runtime> {
@@ -265,14 +262,12 @@ fn stalled(request: &Request, idle: Duration) -> Failure {
 }
 
 /// Sorts a failed exchange. The URL in reqwest's own message would show a query with its signatures, so only causes are kept.
-fn failed(request: &Request, error: reqwest::Error) -> Failure {
-    let source = innermost(&error);
+fn failed(request: &Request, error: &reqwest::Error) -> Failure {
+    let source = innermost(error);
     let host = host(&request.url);
     if error.is_connect() {
-        return match is_tls(&error) {
-            true => RegistryError::Tls { host, source }.into(),
-            false => Failure::transient(Trouble::Connect, RegistryError::Unreachable { host, source }),
-        };
+        let unreachable = |source| Failure::transient(Trouble::Connect, RegistryError::Unreachable { host: host.clone(), source });
+        return if is_tls(error) { RegistryError::Tls { host, source }.into() } else { unreachable(source) };
     }
     let broken = RegistryError::Broken { method: request.method.to_string(), url: shown(&request.url), source };
     Failure::transient(Trouble::Broken, broken)

@@ -25,7 +25,7 @@ impl CountingProxy {
                 thread::spawn(move || {
                     relay(client, server, |bytes| {
                         sent.fetch_add(bytes, Ordering::SeqCst);
-                    })
+                    });
                 });
                 thread::spawn(move || relay(server_back, client_back, |_| ()));
             }

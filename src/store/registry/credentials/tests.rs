@@ -78,7 +78,7 @@ fn a_bad_file_is_named_and_never_quoted() {
     for json in [
         r#"{"auths":{"quay.io":"CANARY"}}"#,
         r#"{"auths":["CANARY"]}"#,
-        r#"CANARY"#,
+        "CANARY",
         r#"{"auths":{"quay.io":{"auth":"CANARY!"}}}"#,
         r#"{"auths":{"quay.io":{"auth":"Q0FOQVJZ"}}}"#,
     ] {

@@ -56,7 +56,7 @@ fn a_limit_that_stays_is_reported_with_the_registrys_words() {
 #[test]
 fn a_registry_that_is_down_is_reported_soon() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let opened = open_with(&free.to_string(), StoreOptions::default());
+    let opened = open_with(&free.to_string(), &StoreOptions::default());
     let error = opened.store.tags().unwrap_err();
     assert!(all_words(&error).contains("Connection refused"), "{}", all_words(&error));
     assert_eq!(error.to_string(), format!("cannot connect to {free}"));
@@ -74,7 +74,7 @@ fn a_connection_that_is_cut_is_tried_again() {
 #[test]
 fn silence_is_given_up_and_named() {
     let server = Server::start(|seen, _| if seen.method == "HEAD" { Reply::silent() } else { willing(seen) });
-    let opened = open_patient(&server.host, StoreOptions::default(), Duration::from_millis(200));
+    let opened = open_patient(&server.host, &StoreOptions::default(), Duration::from_millis(200));
     let error = opened.store.has_blob(&blob(b"x")).unwrap_err();
     assert!(error.to_string().ends_with("made no progress for 0.2 s"), "{error}");
     assert_eq!(server.lines().len(), 5);
@@ -100,7 +100,7 @@ fn a_blob_is_followed_to_another_host_without_credentials() {
     });
     let (_dir, options) = authfile(&server.host, PASSWORD);
     let mut read = Vec::new();
-    open_with(&server.host, options).store.get_blob(&wanted).unwrap().read_to_end(&mut read).unwrap();
+    open_with(&server.host, &options).store.get_blob(&wanted).unwrap().read_to_end(&mut read).unwrap();
     assert_eq!(read, content);
     assert_eq!(store.log().len(), 1);
     assert_eq!(store.log()[0].header("authorization"), None, "credentials stay at home");
@@ -148,15 +148,16 @@ fn a_missing_blob_is_said_so() {
 
 #[test]
 fn without_tls_verification_plain_http_is_the_second_choice() {
-    let server = Server::start(|seen, _| {
-        if seen.target.starts_with("/v2/org/model/tags") { Reply::new(200).body(r#"{"tags":["a"]}"#) } else { willing(seen) }
+    let server = Server::start(|seen, _| match seen.target.as_str() {
+        "/v2/" => Reply::new(200),
+        _ => Reply::new(200).body(r#"{"tags":["a"]}"#),
     });
-    // not a loopback name to the client, though it leads there
-    let port = server.host.rsplit(':').next().unwrap();
-    let options = StoreOptions { tls_verify: Some(false), ..StoreOptions::default() };
-    let reference = format!("[::ffff:127.0.0.1]:{port}/org/model").parse().unwrap();
-    let store = RegistryStore::with(&reference, Access::Read, &options, Patience { idle: IDLE, retry: Retry::new(|_| ()) }).unwrap();
-    assert_eq!(store.tags().unwrap(), ["a"]);
+    // a loopback server, treated as one that is not
+    let elsewhere = Address::new(&"registry.example.com/a".parse().unwrap());
+    let address = Address::new(&format!("{}/org/model", server.host).parse().unwrap());
+    let (transport, auth) = (Transport::new(false, Vec::new(), IDLE), Auth::new(address.clone(), Vec::new()));
+    let client = Client::new(address, elsewhere.schemes(Some(false)), Vec::new(), transport, auth, Retry::new(|_| ()));
+    assert_eq!(listing::tags(&client).unwrap(), ["a"]);
 }
 
 #[test]
@@ -188,4 +189,24 @@ fn an_endless_list_is_refused() {
         _ => Reply::new(200).body("[".repeat(5 << 20)),
     });
     assert!(open(&server).store.tags().unwrap_err().to_string().contains("longer than 4194304 bytes"));
+}
+
+#[test]
+fn a_registry_that_restarts_is_waited_for_longer_than_one_that_never_was() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    // answers the ping, then is gone
+    let once = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = std::io::Read::read(&mut stream, &mut [0; 4096]);
+        std::io::Write::write_all(&mut stream, b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
+    });
+    let opened = open_with(&host, &StoreOptions::default());
+    let error = opened.store.has_blob(&blob(b"x")).unwrap_err();
+    once.join().unwrap();
+    assert!(
+        matches!(&error, StoreError::Registry(inner) if matches!(**inner, RegistryError::Unreachable { .. } | RegistryError::Broken { .. })),
+        "{error}"
+    );
+    assert_eq!(opened.pauses().len(), 4);
 }

@@ -34,7 +34,7 @@ fn tokens_asked(server: &Server) -> Vec<Seen> {
 fn a_challenge_is_answered_with_a_token_for_exactly_this_repository() {
     let server = token_server(|sent| sent == "Bearer good", |_| token("good"));
     let (_dir, options) = authfile(&server.host, PASSWORD);
-    let opened = open_with(&server.host, options);
+    let opened = open_with(&server.host, &options);
     assert!(!opened.store.has_blob(&blob(b"x")).unwrap());
     assert!(!opened.store.has_blob(&blob(b"y")).unwrap());
     let asked = tokens_asked(&server);
@@ -96,14 +96,14 @@ fn a_registry_without_a_ping_challenge_may_still_ask_later() {
         _ => Reply::new(401).with("www-authenticate", "Negotiate").with("www-authenticate", "Basic realm=\"a,b\""),
     });
     let (_dir, options) = authfile(&server.host, PASSWORD);
-    assert!(!open_with(&server.host, options).store.has_blob(&blob(b"x")).unwrap());
+    assert!(!open_with(&server.host, &options).store.has_blob(&blob(b"x")).unwrap());
 }
 
 #[test]
 fn an_identity_token_is_traded_for_a_token() {
     let server = token_server(|sent| sent == "Bearer good", |_| Reply::new(200).body(r#"{"access_token":"good"}"#));
     let (_dir, options) = authfile(&server.host, r#"{"auth":"dTpw","identitytoken":"CANARY"}"#);
-    assert!(!open_with(&server.host, options).store.has_blob(&blob(b"x")).unwrap());
+    assert!(!open_with(&server.host, &options).store.has_blob(&blob(b"x")).unwrap());
     let asked = tokens_asked(&server);
     assert_eq!((asked[0].method.as_str(), asked[0].target.as_str()), ("POST", "/token"));
     assert!(String::from_utf8(asked[0].body.clone()).unwrap().contains("refresh_token=CANARY"));
@@ -115,7 +115,7 @@ fn a_refusal_says_whose_log_in_was_refused_and_what_to_do() {
     let error = open(&server).store.has_blob(&blob(b"x")).unwrap_err();
     assert!(error.to_string().starts_with(&format!("{} refused anonymous access", server.host)), "{error}");
     let (_dir, options) = authfile(&server.host, PASSWORD);
-    let error = open_with(&server.host, options).store.tags().unwrap_err();
+    let error = open_with(&server.host, &options).store.tags().unwrap_err();
     assert!(
         error.to_string().contains("refused user `ci+bot` from ") && error.to_string().ends_with("auth.json: who are you (UNAUTHORIZED)"),
         "{error}"
@@ -142,7 +142,7 @@ fn a_token_service_with_troubles_is_asked_again_and_its_refusal_is_final() {
     let refusal = || Reply::new(401).body(r#"{"errors":[{"code":"UNAUTHORIZED","message":"bad password CANARY-PASSWORD"}]}"#);
     let server = token_server(|_| true, move |_| refusal());
     let (_dir, options) = authfile(&server.host, PASSWORD);
-    let opened = open_with(&server.host, options);
+    let opened = open_with(&server.host, &options);
     let error = opened.store.tags().unwrap_err();
     assert!(error.to_string().ends_with("bad password *** (UNAUTHORIZED)") && error.to_string().contains("`ci+bot`"), "{error}");
     assert!(!all_words(&error).contains("CANARY") && opened.pauses().is_empty(), "{}", all_words(&error));
@@ -190,4 +190,13 @@ fn a_missing_authfile_is_an_error_at_once() {
     let options = StoreOptions { authfile: Some("/no/such/auth.json".into()), ..StoreOptions::default() };
     let error = RegistryStore::new(&"quay.io/a/b".parse().unwrap(), Access::Read, &options).err().unwrap();
     assert_eq!(error.to_string(), "cannot use the credentials in /no/such/auth.json: there is no such file");
+}
+
+#[test]
+fn a_refusal_by_the_token_service_names_the_registry_to_log_in_to() {
+    let tokens = Server::start(|_, _| Reply::new(401));
+    let realm = format!(r#"Bearer realm="http://{}/token""#, tokens.host);
+    let server = Server::start(move |_, _| Reply::new(401).with("www-authenticate", realm.clone()));
+    let error = open(&server).store.tags().unwrap_err();
+    assert!(error.hint().unwrap().contains(&format!("modelcar login {}`", server.host)), "{error} {:?}", error.hint());
 }

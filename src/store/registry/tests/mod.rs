@@ -1,5 +1,6 @@
 //! Faults, one by one, against a scripted server. The pauses between attempts are recorded instead of waited for.
 
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
 use super::*;
@@ -24,21 +25,21 @@ impl Opened {
 }
 
 /// Opens `org/model` at a host, with no credentials but those in `authfile`.
-fn open_with(host: &str, options: StoreOptions) -> Opened {
+fn open_with(host: &str, options: &StoreOptions) -> Opened {
     open_patient(host, options, IDLE)
 }
 
-fn open_patient(host: &str, options: StoreOptions, idle: Duration) -> Opened {
+fn open_patient(host: &str, options: &StoreOptions, idle: Duration) -> Opened {
     let pauses: Arc<Mutex<Vec<Duration>>> = Arc::default();
     let seen = Arc::clone(&pauses);
     let retry = Retry::new(move |pause| seen.lock().unwrap().push(pause));
     let reference = format!("{host}/org/model").parse().unwrap();
     let patience = Patience { idle, retry };
-    Opened { store: RegistryStore::with(&reference, Access::Write, &options, patience).unwrap(), pauses }
+    Opened { store: RegistryStore::with(&reference, Access::Write, options, patience).unwrap(), pauses }
 }
 
 fn open(server: &Server) -> Opened {
-    open_with(&server.host, StoreOptions::default())
+    open_with(&server.host, &StoreOptions::default())
 }
 
 /// An authfile with a log-in for the server; the directory must live as long as the store.
@@ -71,7 +72,7 @@ fn all_words(error: &StoreError) -> String {
     let mut words = format!("{error} {error:?} {:?}", error.hint());
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
-        words.push_str(&format!(" {error} {error:?}"));
+        write!(words, " {error} {error:?}").unwrap();
         cause = error.source();
     }
     words

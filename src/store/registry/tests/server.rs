@@ -1,6 +1,7 @@
 //! A scripted HTTP server: a stand-in for registries' faults only. What a registry does when all is well is tested against a
 //! real one, in `tests/it/registry.rs`.
 
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -33,6 +34,8 @@ pub(super) struct Reply {
     body: Vec<u8>,
     /// Read no more than this of the request's body, then cut the connection.
     cut_after: Option<usize>,
+    /// Answer before the body has come, then read it to its end, as nginx and Go do.
+    early: bool,
     /// Announce more than is sent.
     truncated: bool,
     /// Never answer.
@@ -41,7 +44,7 @@ pub(super) struct Reply {
 
 impl Reply {
     pub(super) fn new(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Vec::new(), cut_after: None, truncated: false, silent: false }
+        Self { status, headers: Vec::new(), body: Vec::new(), cut_after: None, early: false, truncated: false, silent: false }
     }
 
     pub(super) fn cut_after(bytes: usize) -> Self {
@@ -59,6 +62,10 @@ impl Reply {
 
     pub(super) fn body(self, body: impl Into<Vec<u8>>) -> Self {
         Self { body: body.into(), ..self }
+    }
+
+    pub(super) fn early(self) -> Self {
+        Self { early: true, ..self }
     }
 
     pub(super) fn truncated(self) -> Self {
@@ -116,6 +123,11 @@ fn serve(stream: TcpStream, script: &Script, log: &Mutex<Vec<Seen>>) -> std::io:
             log.lock().unwrap()[..index].iter().filter(|other| (&other.method, &other.target) == (&seen.method, &seen.target)).count();
         let reply = script(&seen, before);
         let length = seen.header("content-length").map_or(0, |length| length.parse().unwrap());
+        if reply.early {
+            answer(&mut writer, &reply, false)?;
+            writer.shutdown(std::net::Shutdown::Write)?;
+            return std::io::copy(&mut reader, &mut std::io::sink()).map(drop);
+        }
         let wanted = reply.cut_after.map_or(length, |cut| cut.min(length));
         seen.body = vec![0; wanted];
         reader.read_exact(&mut seen.body)?;
@@ -157,7 +169,7 @@ fn answer(writer: &mut TcpStream, reply: &Reply, is_head: bool) -> std::io::Resu
     let length = reply.body.len() + if reply.truncated { 10 } else { 0 };
     let mut text = format!("HTTP/1.1 {} Scripted\r\ncontent-length: {length}\r\n", reply.status);
     for (name, value) in &reply.headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
+        write!(text, "{name}: {value}\r\n").unwrap();
     }
     text.push_str("\r\n");
     // in one piece: Nagle's algorithm would hold a second one back

@@ -33,7 +33,7 @@ fn a_blob_that_is_there_is_not_sent() {
 
 #[test]
 fn an_upload_that_is_cut_starts_anew_and_its_session_is_given_back() {
-    let content: Vec<u8> = (0..4 * MIB).map(|index| (index % 251) as u8).collect();
+    let content: Vec<u8> = (0..=250).cycle().take(4 * MIB).collect();
     for cut in [0, 1, 300_000, 2 * MIB, 4 * MIB] {
         let server = Server::start(move |seen, before| match seen.method.as_str() {
             "PUT" if before < 2 => Reply::cut_after(cut),
@@ -137,7 +137,7 @@ fn an_upload_on_another_host_gets_no_credentials() {
         _ => willing(seen),
     });
     let (_dir, options) = authfile(&server.host, PASSWORD);
-    open_with(&server.host, options).store.put_blob(&blob(b"x"), &b"x".to_vec()).unwrap();
+    open_with(&server.host, &options).store.put_blob(&blob(b"x"), &b"x".to_vec()).unwrap();
     let [put] = &other.log()[..] else { panic!("{:?}", other.lines()) };
     assert_eq!((put.header("authorization"), put.body.as_slice()), (None, &b"x"[..]));
     assert_eq!(put.target, format!("/upload/1?sig=x&digest=sha256%3A{}", Digest::of(b"x").hex()));
@@ -180,4 +180,15 @@ fn a_registry_that_stored_something_else_is_caught() {
     });
     let error = open(&server).store.put_blob(&blob(b"x"), &b"x".to_vec()).unwrap_err();
     assert!(matches!(&error, StoreError::Registry(inner) if matches!(**inner, RegistryError::DigestChanged { .. })), "{error}");
+}
+
+#[test]
+fn a_refusal_before_the_last_byte_is_heard() {
+    let content = vec![1; 32 * MIB];
+    let server =
+        Server::start(|seen, _| if seen.method == "PUT" { Reply::new(413).with("connection", "close").early() } else { willing(seen) });
+    let opened = open(&server);
+    let error = opened.store.put_blob(&blob(&content), &content).unwrap_err();
+    assert!(error.to_string().contains("refused the upload as too large"), "{error}");
+    assert!(opened.pauses().is_empty());
 }
