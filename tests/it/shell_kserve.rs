@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 
 use crate::support::tiny_shell::native;
-use crate::support::{need, skip};
+use crate::support::{lacks, need};
 
 const SIDECAR: &str = "ln -sf /proc/$$/root/models /mnt/models && sleep infinity";
 const SIDECAR_BEFORE_0_15: &str = "ln -s /proc/$$/root/models /mnt/models && sleep infinity";
@@ -34,7 +34,7 @@ impl Container {
     fn new() -> Option<Self> {
         let platform = native()?;
         if !geteuid().is_root() {
-            skip::<()>("the right to chroot");
+            lacks::<()>("the right to chroot");
             return None;
         }
         let chroot = need("chroot")?;

@@ -10,7 +10,9 @@ no_arguments "$@"
 
 # package and the command that proves it is there
 wanted='
+apache2-utils     htpasswd
 curl              curl
+dash              dash
 docker-registry   docker-registry
 git               git
 libarchive-tools  bsdtar
@@ -19,6 +21,7 @@ qemu-user-static  qemu-aarch64-static
 shellcheck        shellcheck
 skopeo            skopeo
 umoci             umoci
+util-linux        setpriv
 '
 
 absent() {

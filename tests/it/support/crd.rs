@@ -9,7 +9,7 @@ use serde_json::Value;
 pub fn crd_dir() -> Option<PathBuf> {
     let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/crds");
     let dir = std::env::var_os("CRD_DIR").map_or_else(default, PathBuf::from);
-    if dir.is_dir() { Some(dir) } else { super::skip("../shared/crds") }
+    if dir.is_dir() { Some(dir) } else { super::lacks("../shared/crds (set CRD_DIR to a folder of upstream CRDs)") }
 }
 
 /// The schema of an InferenceService, read once: it has 2 MB.

@@ -22,10 +22,11 @@ pub fn temp_dir() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("modelcar-test-").tempdir().expect("a temp folder can be made")
 }
 
-/// Where the program `name` is: our pinned build in `.peers/bin`, else the first one on `PATH`.
+/// Where the program `name` is: our pinned build in `.peers/bin`, else the first one on `PATH`, else one that came from PyPI.
 pub fn peer(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    peer_in(name, std::iter::once(repo_root().join(".peers/bin")).chain(std::env::split_paths(&path)))
+    let (built, python) = (repo_root().join(".peers/bin"), repo_root().join(".venv/bin"));
+    peer_in(name, [built].into_iter().chain(std::env::split_paths(&path)).chain([python]))
 }
 
 fn peer_in(name: &str, folders: impl Iterator<Item = PathBuf>) -> Option<PathBuf> {
@@ -55,13 +56,18 @@ pub fn need_python() -> Option<PathBuf> {
     python().or_else(|| skip(".venv/bin/python"))
 }
 
-/// Says that a test cannot run without `what`, and is always `None`.
+/// Says that a test cannot run without the peer `what`, and is always `None`.
 ///
 /// # Panics
 /// With `MODELCAR_REQUIRE_PEERS=1`.
 pub fn skip<T>(what: &str) -> Option<T> {
     let required = std::env::var_os("MODELCAR_REQUIRE_PEERS").is_some_and(|value| value == "1");
     assert!(!required, "{what} not found, and MODELCAR_REQUIRE_PEERS=1 (tests/peers/install.sh installs it)");
+    lacks(what)
+}
+
+/// Says that a test cannot run here for lack of something that nobody can install: a right of root, the upstream CRDs. Always `None`.
+pub fn lacks<T>(what: &str) -> Option<T> {
     // eprintln! would be swallowed for a test that passes; the summary of `make test` lists this line
     writeln!(std::io::stderr(), "SKIPPED: {what} not found").expect("standard error is open");
     None
