@@ -95,3 +95,54 @@ fn into_file(output: &Location, tags: &[Location], fallback: &str) -> Result<Des
     };
     Ok(Destination { location, names })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decided(tags: &[&str], output: Option<&str>, push: bool) -> Result<(String, Vec<String>), String> {
+        let tags: Vec<Location> = tags.iter().map(|tag| tag.parse().unwrap()).collect();
+        let output = output.map(|output| output.parse().unwrap());
+        match decide(&tags, output.as_ref(), push, "stem") {
+            Ok(there) => Ok((there.location.to_string(), there.names.iter().map(ToString::to_string).collect())),
+            Err(error) => Err(format!("{error} ({})", error.hint().unwrap_or_default())),
+        }
+    }
+
+    #[test]
+    fn a_build_goes_where_docker_and_podman_users_expect_it() {
+        let table: [(&[&str], Option<&str>, bool, &str, &[&str]); 8] = [
+            (&[], None, false, "oci:modelcar.oci:stem", &["stem"]),
+            (&["quay.io/o/m:v1"], None, false, "oci:modelcar.oci:quay.io/o/m:v1", &["quay.io/o/m:v1"]),
+            (&["quay.io/o/m:v1"], None, true, "quay.io/o/m:v1", &["v1"]),
+            (&["quay.io/o/m:v1", "quay.io/o/m:latest"], None, true, "quay.io/o/m:v1", &["v1", "latest"]),
+            (&["quay.io/o/m:v1"], Some("oci:dir"), false, "oci:dir:quay.io/o/m:v1", &["quay.io/o/m:v1"]),
+            (&[], Some("oci:dir:v1"), false, "oci:dir:v1", &["v1"]),
+            (&[], Some("oci-archive:m.tar"), false, "oci-archive:m.tar:stem", &["stem"]),
+            (&["oci:dir:v1"], None, false, "oci:dir:v1", &["v1"]),
+        ];
+        for (tags, output, push, location, names) in table {
+            let names = names.iter().map(ToString::to_string).collect();
+            assert_eq!(decided(tags, output, push), Ok((location.to_owned(), names)), "{tags:?} {output:?} {push}");
+        }
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused_with_what_to_write() {
+        let digest = format!("quay.io/o/m@{}", crate::oci::Digest::of(b""));
+        let table: [(&[&str], Option<&str>, bool, &str); 8] = [
+            (&["quay.io/o/m"], None, false, "has no tag"),
+            (&[&digest], None, false, "names a digest"),
+            (&[], None, true, "--push needs a name"),
+            (&["quay.io/o/m:v1"], Some("oci:dir"), true, "different places"),
+            (&["oci:dir:v1"], None, true, "cannot send"),
+            (&["quay.io/o/m:v1", "quay.io/o/n:v1"], None, true, "another repository"),
+            (&["oci:a:v1"], Some("oci:b"), false, "two places"),
+            (&[], Some("quay.io/o/m:v1"), false, "is a registry"),
+        ];
+        for (tags, output, push, reason) in table {
+            let error = decided(tags, output, push).unwrap_err();
+            assert!(error.contains(reason), "{tags:?} {output:?}: {error}");
+        }
+    }
+}

@@ -163,3 +163,6 @@ fn tar(plan: &LayerPlan, spec: &ImageSpec) -> LayerTar {
     };
     LayerTar::new(plan.files().iter().map(entry).collect(), spec.created.seconds())
 }
+
+#[cfg(test)]
+mod tests;

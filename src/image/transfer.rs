@@ -145,3 +145,6 @@ fn in_order(mut done: Vec<Done>) -> (Vec<PlacedLayer>, Vec<Placed>) {
     }
     (layers, blobs)
 }
+
+#[cfg(test)]
+mod tests;

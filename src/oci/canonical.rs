@@ -34,3 +34,16 @@ impl serde_json::ser::Formatter for Ascii {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::Annotations;
+
+    #[test]
+    fn writes_the_bytes_of_pythons_compact_dumps() {
+        let annotations = Annotations::from([("z".to_owned(), "Größe 🚗\u{7f}\"\\\n".to_owned()), ("a".to_owned(), "b/c".to_owned())]);
+        let expected = "{\"a\":\"b/c\",\"z\":\"Gr\\u00f6\\u00dfe \\ud83d\\ude97\u{7f}\\\"\\\\\\n\"}";
+        assert_eq!(String::from_utf8(to_vec(&annotations).unwrap()).unwrap(), expected);
+    }
+}

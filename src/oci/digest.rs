@@ -111,3 +111,28 @@ impl Hasher {
         Digest(self.0.finalize().into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EMPTY: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn hashes_prints_and_reads_back() {
+        let mut hasher = Hasher::default();
+        hasher.update(b"");
+        assert_eq!(hasher.finish(), Digest::of(b""));
+        assert_eq!(Digest::of(b"").to_string(), EMPTY);
+        assert_eq!(EMPTY.parse::<Digest>().unwrap(), Digest::of(b""));
+        assert_eq!(Digest::of(b"").short(), "e3b0c44298fc");
+    }
+
+    #[test]
+    fn refuses_everything_else() {
+        let upper = EMPTY.to_uppercase();
+        for text in ["", "sha256:", &EMPTY[7..], &EMPTY[..70], &upper, "sha512:00", &format!("{EMPTY}0"), &EMPTY.replace('e', "g")] {
+            assert!(text.parse::<Digest>().is_err(), "{text}");
+        }
+    }
+}

@@ -149,3 +149,50 @@ fn path_and_image(text: &str, rest: &str) -> Result<(PathBuf, Option<ManifestRef
     let name = name.filter(|name| !name.is_empty()).map(|name| ManifestRef::Tag(name.to_owned()));
     Ok((PathBuf::from(path), digest.map(ManifestRef::Digest).or(name)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn reads_what_skopeo_users_write_and_prints_it_again() {
+        let tag = |name: &str| Some(ManifestRef::Tag(name.to_owned()));
+        let digest = Some(ManifestRef::Digest(DIGEST.parse().unwrap()));
+        let table = [
+            ("oci:dir".to_owned(), None, None),
+            ("oci:/a/b:v1".to_owned(), tag("v1"), None),
+            ("oci:dir:quay.io/o/m:v1".to_owned(), tag("quay.io/o/m:v1"), Some("quay.io/o/m:v1")),
+            (format!("oci:dir@{DIGEST}"), digest.clone(), None),
+            ("oci-archive:m.tar:v1".to_owned(), tag("v1"), None),
+            ("quay.io/o/m:v1".to_owned(), tag("v1"), Some("quay.io/o/m:v1")),
+        ];
+        for (text, image, reference) in table {
+            let location: Location = text.parse().unwrap();
+            assert_eq!(location.manifest_ref(), image, "{text}");
+            assert_eq!(location.reference().map(|reference| reference.to_string()).as_deref(), reference, "{text}");
+            assert_eq!(location.to_string(), text);
+        }
+        assert_eq!("docker://quay.io/o/m:v1".parse::<Location>().unwrap().to_string(), "quay.io/o/m:v1");
+    }
+
+    #[test]
+    fn names_the_same_place_at_another_manifest() {
+        let digest: Digest = DIGEST.parse().unwrap();
+        for (text, at, named) in
+            [("oci:dir:v1", format!("oci:dir@{DIGEST}"), "oci:dir:x"), ("quay.io/o/m:v1", format!("quay.io/o/m@{DIGEST}"), "quay.io/o/m:x")]
+        {
+            let location: Location = text.parse().unwrap();
+            assert_eq!(location.at(digest).to_string(), at);
+            assert_eq!(location.named("x").to_string(), named);
+        }
+    }
+
+    #[test]
+    fn refuses_a_place_without_a_path_or_with_half_a_digest() {
+        for text in ["oci:", "oci::v1", "oci-archive:", "oci:dir@sha256:12", "model:v1"] {
+            assert!(text.parse::<Location>().unwrap_err().hint().is_some(), "{text}");
+        }
+    }
+}

@@ -248,3 +248,42 @@ impl RawManifest {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_is_compact_and_in_the_order_of_the_specification() {
+        let config = Descriptor::of(media_type::CONFIG, b"{}");
+        let raw = RawManifest::image(&ImageManifest::new(config.clone(), vec![])).unwrap();
+        let digest = config.digest;
+        let expected = format!(
+            "{{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\"config\":{{\"mediaType\":\
+             \"application/vnd.oci.image.config.v1+json\",\"digest\":\"{digest}\",\"size\":2}},\"layers\":[]}}"
+        );
+        assert_eq!(String::from_utf8(raw.bytes.clone()).unwrap(), expected);
+        assert_eq!(raw.descriptor(), Descriptor::new(media_type::MANIFEST, Digest::of(expected.as_bytes()), expected.len() as u64));
+    }
+
+    #[test]
+    fn parses_by_media_type_and_says_what_else_it_is() {
+        let raw = |media_type: &str, bytes: &str| RawManifest { media_type: media_type.to_owned(), bytes: bytes.as_bytes().to_vec() };
+        let index = raw(media_type::DOCKER_INDEX, "{\"schemaVersion\":2,\"manifests\":[],\"unknown\":1}");
+        assert!(matches!(index.parse().unwrap(), Manifest::Index(_)));
+        assert!(matches!(raw("text/html", "<html>").parse(), Err(InvalidManifest::MediaType { .. })));
+        for bytes in ["", "{", "[]", "{\"schemaVersion\":2}", "{\"schemaVersion\":2,\"config\":{},\"layers\":[]}"] {
+            assert!(matches!(raw(media_type::MANIFEST, bytes).parse(), Err(InvalidManifest::Json { .. })), "{bytes}");
+        }
+    }
+
+    #[test]
+    fn platforms_are_written_as_go_writes_them() {
+        for text in ["linux/amd64", "linux/arm64/v8", "windows/amd64"] {
+            assert_eq!(text.parse::<Platform>().unwrap().to_string(), text);
+        }
+        for text in ["", "linux", "linux/", "/amd64", "linux/AMD64", "linux/arm64/v8/x", "linux amd64", "linux//v8"] {
+            assert!(text.parse::<Platform>().is_err(), "{text}");
+        }
+    }
+}

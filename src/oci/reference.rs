@@ -173,3 +173,75 @@ fn is_tag(tag: &str) -> bool {
     let first = tag.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_');
     first && tag.len() <= 128 && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn reads_what_docker_and_podman_users_write() {
+        let pinned = format!("quay.io/org/m:v1@{DIGEST}");
+        let table = [
+            ("quay.io/org/model:v1", "quay.io", "org/model", Some("v1"), false),
+            ("localhost/m:1.0", "localhost", "m", Some("1.0"), false),
+            ("localhost:5000/a/b/c:V_1-x", "localhost:5000", "a/b/c", Some("V_1-x"), false),
+            ("127.0.0.1:5000/m", "127.0.0.1:5000", "m", None, false),
+            ("[::1]:5000/m:v1", "[::1]:5000", "m", Some("v1"), false),
+            ("docker.io/library/busybox:latest", "docker.io", "library/busybox", Some("latest"), false),
+            (pinned.as_str(), "quay.io", "org/m", Some("v1"), true),
+        ];
+        for (text, registry, repository, tag, pinned) in table {
+            let reference: Reference = text.parse().unwrap();
+            assert_eq!((reference.registry(), reference.repository(), reference.tag()), (registry, repository, tag), "{text}");
+            assert_eq!(reference.digest().is_some(), pinned, "{text}");
+            assert_eq!(reference.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn refuses_what_would_mean_another_image_elsewhere() {
+        let table = [
+            ("", "it is empty"),
+            ("model:v1", "does not name its registry"),
+            ("org/model:v1", "does not name its registry"),
+            ("quay.io/Org/model:v1", "lower-case"),
+            ("quay.io/org/../model:v1", "lower-case"),
+            ("quay.io/org//model:v1", "lower-case"),
+            ("quay.io/org/model:", "a tag is"),
+            ("quay.io/org/model:-v1", "a tag is"),
+            ("quay.io/org/model:v 1", "a tag is"),
+            ("quay.io/org/model@sha256:abc", "is not a digest"),
+            ("quay.io/org/model@md5:d41d8cd98f00b204e9800998ecf8427e", "is not a digest"),
+            ("-evil.io/org/model:v1", "does not name its registry"),
+        ];
+        for (text, reason) in table {
+            let error = text.parse::<Reference>().unwrap_err();
+            assert!(error.to_string().contains(reason), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_digest_wins_over_a_tag_and_pinning_keeps_or_drops_it() {
+        let reference: Reference = format!("quay.io/org/m:v1@{DIGEST}").parse().unwrap();
+        let digest: Digest = DIGEST.parse().unwrap();
+        assert_eq!(reference.manifest_ref(), Some(ManifestRef::Digest(digest)));
+        let tagged: Reference = "quay.io/org/m:v1".parse().unwrap();
+        assert_eq!(tagged.manifest_ref(), Some(ManifestRef::Tag("v1".to_owned())));
+        assert_eq!(tagged.at(digest).to_string(), format!("quay.io/org/m@{DIGEST}"));
+        assert_eq!(tagged.pinned(digest), reference);
+        assert_eq!(reference.tagged("v2").to_string(), "quay.io/org/m:v2");
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics_and_prints_what_it_read(text in "\\PC{0,80}") {
+            if let Ok(reference) = text.parse::<Reference>() {
+                prop_assert_eq!(reference.to_string(), text);
+            }
+        }
+    }
+}

@@ -43,3 +43,31 @@ fn clean(text: &str) -> String {
     let printable = |character: char| if character.is_control() && character != '\n' { '\u{fffd}' } else { character };
     text.chars().take(MAX_TEXT).map(printable).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Link(&'static str, #[source] Option<Box<Link>>);
+
+    fn told(error: &Link, hint: Option<&str>) -> String {
+        console::strip_ansi_codes(&render(error, hint)).into_owned()
+    }
+
+    #[test]
+    fn tells_the_chain_and_the_hint() {
+        let error = Link("cannot push", Some(Box::new(Link("cannot connect", Some(Box::new(Link("refused", None)))))));
+        assert_eq!(
+            told(&error, Some("try again")),
+            "error: cannot push\n  caused by: cannot connect\n  caused by: refused\n\nhint: try again"
+        );
+    }
+
+    #[test]
+    fn says_nothing_twice_and_lets_no_stranger_move_the_cursor() {
+        let error = Link("same", Some(Box::new(Link("same", Some(Box::new(Link("a\u{1b}[2Jb\rc", None)))))));
+        assert_eq!(told(&error, None), "error: same\n  caused by: a\u{fffd}[2Jb\u{fffd}c");
+    }
+}
