@@ -109,6 +109,7 @@ mod tests {
         }
     }
 
+    #[expect(clippy::type_complexity, reason = "a row of a table")]
     #[test]
     fn a_build_goes_where_docker_and_podman_users_expect_it() {
         let table: [(&[&str], Option<&str>, bool, &str, &[&str]); 8] = [
