@@ -43,7 +43,14 @@ http: {addr: "127.0.0.1:$port"}
 YAML
     docker-registry serve "$work/registry.yml" >"$work/registry.log" 2>&1 &
     registry_pid=$!
-    until curl --silent --fail --output /dev/null "http://127.0.0.1:$port/v2/"; do sleep 0.1; done
+    for _ in {1..100}; do
+        kill -0 "$registry_pid" 2>/dev/null || break
+        if curl --silent --fail --output /dev/null "http://127.0.0.1:$port/v2/"; then return; fi
+        sleep 0.1
+    done
+    echo "push.sh: docker-registry does not answer on port $port" >&2
+    cat "$work/registry.log" >&2
+    exit 1
 }
 
 stop_registry() {

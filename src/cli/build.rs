@@ -145,7 +145,7 @@ impl ModelArgs {
                 let found = Found::at(&image.parse()?, registry, Access::Read)?;
                 let wanted = Some(&platforms[..]).filter(|_| !self.platform.is_empty());
                 let store: Arc<dyn Store> = found.store.clone();
-                Ok(Base::image(&store, image, &found.manifest, wanted)?)
+                Ok(Base::image(&store, found.location.reference(), &found.manifest, wanted)?)
             }
         }
     }

@@ -89,7 +89,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    log(cli.talk.verbose);
+    log(&cli.talk);
     let ui = Ui::new(if cli.talk.quiet { Volume::Quiet } else { Volume::Normal });
     match run(cli.verb, &ui) {
         Ok(()) => exit_code::OK,
@@ -123,8 +123,9 @@ fn usage(error: &clap::Error) -> u8 {
     if error.use_stderr() { exit_code::USAGE } else { exit_code::OK }
 }
 
-fn log(verbosity: u8) {
-    let level = match verbosity {
+fn log(talk: &Talk) {
+    let level = match talk.verbose {
+        _ if talk.quiet => "off",
         0 => "modelcar=warn",
         1 => "modelcar=debug",
         _ => "debug",
@@ -137,7 +138,7 @@ fn log(verbosity: u8) {
         .with_writer(std::io::stderr)
         .with_ansi(color)
         .without_time()
-        .with_target(verbosity > 0)
+        .with_target(talk.verbose > 0)
         .try_init();
 }
 

@@ -9,6 +9,7 @@ use crate::image::copy;
 use crate::oci::{Location, ManifestRef};
 use crate::report::{Ui, timed, units};
 use crate::store::Access;
+use crate::trust::merge_signatures;
 
 /// The verb's options.
 #[derive(Debug, clap::Args)]
@@ -43,7 +44,7 @@ pub(super) fn copy(ui: &Ui, found: &Found, target: &Location, registry: &Registr
         return Err(CliError::usage(format!("`{target}` has no tag"), format!("write it with one, such as {target}:v1")));
     };
     let store = registry.open(target, Access::Write)?;
-    let (copied, time) = timed(|| copy::copy(&found.store, &found.manifest, store.as_ref(), &[name], &ui.watch()))?;
+    let (copied, time) = timed(|| copy::copy(&found.store, &found.manifest, store.as_ref(), &[name], merge_signatures, &ui.watch()))?;
     let companions = match copied.companions {
         0 => String::new(),
         count => format!(", with {}", units::count(count, "signature or other companion")),

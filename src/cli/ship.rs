@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::build::{self, ModelArgs};
-use super::destination;
+use super::destination::{self, Destination};
 use super::options::{self, RegistryArgs};
 use super::patch::{self, ServiceArgs};
 use super::resolve::{Found, local_name};
@@ -44,6 +44,7 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
+        let destination = self.destination()?;
         let name = self.image_name(ui)?;
         let repository = Repository::open(&self.gitops)?;
         let key = self.key.load()?;
@@ -52,7 +53,7 @@ impl Args {
         if self.dry_run {
             return self.rehearse(ui, &build, &name, &key);
         }
-        let found = self.store(ui, &build)?;
+        let found = self.store(ui, &build, &destination)?;
         self.prove(ui, &found, &name, &key).map_err(|error| self.unsigned(&found, error))?;
         let service = self.of(&found.manifest, &name)?;
         let change = self.write_patch(ui, &service)?;
@@ -94,13 +95,19 @@ impl Args {
         self.model.plan(&model, layout, &self.registry, ui)
     }
 
-    fn store(&self, ui: &Ui, build: &Build) -> Result<Found, CliError> {
-        let push = matches!(self.image, Location::Registry(_));
-        let destination = destination::decide(std::slice::from_ref(&self.image), None, push, "model")?;
+    fn destination(&self) -> Result<Destination, CliError> {
+        destination::decide(std::slice::from_ref(&self.image), None, self.is_registry(), "model")
+    }
+
+    fn is_registry(&self) -> bool {
+        matches!(self.image, Location::Registry(_))
+    }
+
+    fn store(&self, ui: &Ui, build: &Build, destination: &Destination) -> Result<Found, CliError> {
         let store: Arc<dyn Store> = self.registry.open(&destination.location, Access::Write)?.into();
         let (built, time) = timed(|| build.run(store.as_ref(), &destination.names, &ui.watch()))?;
-        ui.step(if push { "push" } else { "build" }, format!("{} to {}", build::summary(&built), destination.location), time);
-        Ok(Found { location: destination.location, store, manifest: built.index().clone() })
+        ui.step(if self.is_registry() { "push" } else { "build" }, format!("{} to {}", build::summary(&built), destination.location), time);
+        Ok(Found { location: destination.location.clone(), store, manifest: built.index().clone() })
     }
 
     /// Signs what was pushed, by its digest, and checks it as a consumer would.

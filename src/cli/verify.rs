@@ -1,6 +1,6 @@
 //! `modelcar verify`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::CliError;
 use super::options::{self, Format, RegistryArgs};
@@ -8,7 +8,7 @@ use super::resolve::Found;
 use crate::oci::Location;
 use crate::report::{Ui, timed, trust};
 use crate::store::Access;
-use crate::trust::{PublicKey, SignReport, VerifyReport, VerifyRequest, verify};
+use crate::trust::{KeyError, PublicKey, SignReport, VerifyReport, VerifyRequest, verify};
 
 /// The verb's options.
 #[derive(Debug, clap::Args)]
@@ -31,7 +31,7 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
-        let keys = self.key.iter().map(|path| PublicKey::load(path)).collect::<Result<Vec<_>, _>>()?;
+        let keys = self.key.iter().map(|path| self.load(path)).collect::<Result<Vec<_>, _>>()?;
         let found = Found::at(&self.image, &self.registry, Access::Read)?;
         let identity = self.identity.clone().or_else(|| found.location.reference().map(|reference| reference.to_string()));
         let (report, time) = timed(|| verify_found(&found, &keys, identity.as_deref(), None))?;
@@ -46,6 +46,24 @@ impl Args {
         }
         Ok(())
     }
+}
+
+impl Args {
+    /// A key that is damaged verifies nothing: that is a refusal, and not a failure to check.
+    fn load(&self, path: &Path) -> Result<PublicKey, CliError> {
+        PublicKey::load(path).map_err(|error| match error {
+            KeyError::Unusable { .. } => {
+                let hint = error.hint();
+                CliError::Refused { image: self.image.to_string(), reasons: reasons(&error), hint }
+            }
+            error => error.into(),
+        })
+    }
+}
+
+/// An error and its causes in one line.
+fn reasons(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Checks an image in its open store.

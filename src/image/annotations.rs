@@ -37,7 +37,9 @@ pub(super) fn of(model: &Model, layout: &ServingLayout, base: &Base, created: Ti
         }
     }
     if let Some((name, digest)) = &base.origin {
-        annotations.insert("org.opencontainers.image.base.name".to_owned(), name.clone());
+        if let Some(name) = name {
+            annotations.insert("org.opencontainers.image.base.name".to_owned(), name.to_string());
+        }
         annotations.insert("org.opencontainers.image.base.digest".to_owned(), digest.to_string());
     }
     annotations

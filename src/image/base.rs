@@ -3,10 +3,11 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use super::plan::{MAX_GROUPS, MAX_LAYERS};
 use super::shell;
 use super::transfer::Blob;
 use super::{ImageError, platforms};
-use crate::oci::{ContainerConfig, Descriptor, Digest, ImageConfig, ImageManifest, Platform, RawManifest, RootFs, media_type};
+use crate::oci::{ContainerConfig, Descriptor, Digest, ImageConfig, ImageManifest, Platform, RawManifest, Reference, RootFs, media_type};
 use crate::store::{BlobSource, Store, read_blob};
 
 /// The user that a container of the image runs as unless the cluster says otherwise: nobody.
@@ -21,8 +22,9 @@ const MAX_CONFIG: u64 = 1 << 20;
 pub struct Base {
     /// One for each platform.
     pub images: Vec<BaseImage>,
-    /// The name and digest of another image, for `org.opencontainers.image.base.*`.
-    pub origin: Option<(String, Digest)>,
+    /// Another image's digest, and its registry name where it has one, for `org.opencontainers.image.base.*`. Never a path: that
+    /// would make the digest depend on the machine, and publish it.
+    pub origin: Option<(Option<Reference>, Digest)>,
     /// What was changed or should be known.
     pub notes: Vec<String>,
 }
@@ -61,8 +63,13 @@ impl Base {
     ///
     /// # Errors
     /// An image without any of the platforms, or with layers that no image can take over.
-    pub fn image(store: &Arc<dyn Store>, name: &str, raw: &RawManifest, platforms: Option<&[Platform]>) -> Result<Self, ImageError> {
-        let mut base = Self { origin: Some((name.to_owned(), raw.digest())), ..Self::default() };
+    pub fn image(
+        store: &Arc<dyn Store>,
+        name: Option<Reference>,
+        raw: &RawManifest,
+        platforms: Option<&[Platform]>,
+    ) -> Result<Self, ImageError> {
+        let mut base = Self { origin: Some((name, raw.digest())), ..Self::default() };
         for manifest in platforms::images(store.as_ref(), raw, platforms)? {
             let image = read_image(store, &manifest, &mut base.notes)?;
             base.images.push(image);
@@ -82,7 +89,11 @@ fn read_image(store: &Arc<dyn Store>, manifest: &ImageManifest, notes: &mut Vec<
     if config.rootfs.diff_ids.len() != manifest.layers.len() {
         return Err(ImageError::BaseLayers { diff_ids: config.rootfs.diff_ids.len(), layers: manifest.layers.len() });
     }
+    if manifest.layers.len() + MAX_GROUPS >= MAX_LAYERS {
+        return Err(ImageError::BaseTooDeep { layers: manifest.layers.len(), most: MAX_LAYERS - MAX_GROUPS });
+    }
     disarm(&mut config, notes);
+    demote(&mut config, notes);
     let layers = manifest.layers.iter().map(|layer| take_over(store, layer)).collect::<Result<_, _>>()?;
     Ok(BaseImage { config, layers })
 }
@@ -100,6 +111,19 @@ fn disarm(config: &mut ImageConfig, notes: &mut Vec<String>) {
     if !config.config.env.iter().any(|variable| variable.starts_with("PATH=")) {
         config.config.env.push(PATH.to_owned());
     }
+}
+
+/// A pod with `runAsNonRoot` refuses an image whose user is root, or a name that cannot be told from root.
+fn demote(config: &mut ImageConfig, notes: &mut Vec<String>) {
+    let user = config.config.user.split(':').next().unwrap_or_default();
+    if user.parse().is_ok_and(|uid: u32| uid > 0) {
+        return;
+    }
+    let note = format!("the base's user `{}` is replaced by {NOBODY}", config.config.user);
+    if !config.config.user.is_empty() && !notes.contains(&note) {
+        notes.push(note);
+    }
+    NOBODY.clone_into(&mut config.config.user);
 }
 
 fn take_over(store: &Arc<dyn Store>, layer: &Descriptor) -> Result<Blob, ImageError> {

@@ -100,7 +100,8 @@ impl Build {
     /// A file that cannot be read, or that changed while it was read.
     pub fn dry_run(&self, watch: &Watch) -> Result<Built, ImageError> {
         self.begin(watch, &[]);
-        self.describe(&hash_layers(&self.tars, watch)?, Vec::new())
+        let base = self.base_blobs().into_iter().map(|blob| Placed { descriptor: blob.descriptor, sent: false }).collect();
+        self.describe(&hash_layers(&self.tars, watch)?, base)
     }
 
     /// Places the image in a store, blobs first, the tags last, so that no reader ever sees half of it.

@@ -34,8 +34,7 @@ pub(super) struct Facts<'a> {
 /// # Errors
 /// Never for these types; serialisation is fallible by signature only.
 pub(super) fn documents(base: &Base, layers: &[Layer], facts: &Facts) -> serde_json::Result<Documents> {
-    let mut documents =
-        Documents { configs: Vec::new(), manifests: Vec::new(), index: RawManifest { media_type: String::new(), bytes: Vec::new() } };
+    let (mut configs, mut manifests) = (Vec::new(), Vec::new());
     let mut entries = Vec::new();
     for image in &base.images {
         let config = canonical::to_vec(&config(image, layers, facts))?;
@@ -48,11 +47,11 @@ pub(super) fn documents(base: &Base, layers: &[Layer], facts: &Facts) -> serde_j
         };
         let raw = RawManifest::image(&manifest)?;
         entries.push(raw.descriptor().on(image.config.platform.clone()));
-        documents.configs.push((descriptor, config));
-        documents.manifests.push(raw);
+        configs.push((descriptor, config));
+        manifests.push(raw);
     }
-    documents.index = RawManifest::index(&ImageIndex { annotations: facts.annotations.clone(), ..ImageIndex::new(entries) })?;
-    Ok(documents)
+    let index = RawManifest::index(&ImageIndex { annotations: facts.annotations.clone(), ..ImageIndex::new(entries) })?;
+    Ok(Documents { configs, manifests, index })
 }
 
 fn config(image: &BaseImage, layers: &[Layer], facts: &Facts) -> ImageConfig {
@@ -62,8 +61,8 @@ fn config(image: &BaseImage, layers: &[Layer], facts: &Facts) -> ImageConfig {
     config.config.labels.extend(facts.labels.clone());
     config.rootfs.diff_ids.extend(layers.iter().map(|layer| layer.descriptor.digest));
     // A history must have a line for every layer or none at all.
-    for below in config.history.iter().filter(|line| !line.empty_layer).count()..image.layers.len() {
-        config.history.insert(below, History { created: created.clone(), created_by: "modelcar: base".to_owned(), ..History::default() });
+    for _ in config.history.iter().filter(|line| !line.empty_layer).count()..image.layers.len() {
+        config.history.push(History { created: created.clone(), created_by: "modelcar: base".to_owned(), ..History::default() });
     }
     config.history.extend(layers.iter().map(|layer| History {
         created: created.clone(),

@@ -3,19 +3,24 @@
 //! Signatures are manifests of their own, and most copy tools follow the tag and leave them behind: the image arrives unsigned and
 //! nothing fails until a cluster refuses it (chainguard-dev/edu#3957, Azure/ARO-RP#4779). So companions travel along.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::ImageError;
 use super::base::StoredBlob;
 use super::transfer::{Blob, Placed, place};
 use super::watch::{Event, Watch};
-use crate::oci::{Descriptor, Digest, Manifest, ManifestRef, RawManifest};
+use crate::oci::{Descriptor, Digest, Manifest, ManifestRef, RawManifest, media_type};
 use crate::store::{Store, StoreError};
 
 /// How deep indexes may lie in indexes.
 const MAX_DEPTH: usize = 3;
 /// The most manifests of one image, companions included.
 const MAX_MANIFESTS: usize = 4096;
+/// The most bytes of all of them; they are held in memory until their blobs are there.
+const MAX_BYTES: u64 = 64 << 20;
+/// Rounds of merge and read again, should others sign at the target meanwhile.
+const MAX_TRIES: usize = 8;
 /// What cosign appends to `sha256-<hex>` for the tags of its classic attachments.
 const ATTACHMENTS: [&str; 3] = ["sig", "att", "sbom"];
 
@@ -40,12 +45,26 @@ impl Copied {
     }
 }
 
-/// Copies the image of manifest `raw` with its signatures, attestations and other referrers, and tags it.
+/// A signature image made of two: the document, and its config where it has one of its own. `None` where the first holds all.
+pub type Merged = Option<(RawManifest, Option<Vec<u8>>)>;
+
+/// Makes one signature image of what the target holds and what comes; an error says what is wrong where one of them is none.
+pub type Merge = fn(there: &RawManifest, coming: &RawManifest) -> Result<Merged, String>;
+
+/// Copies the image of manifest `raw` with its signatures, attestations and other referrers, and tags it. Signatures
+/// that the target has already are kept beside those that come.
 ///
 /// # Errors
 /// Whatever either store answers; tags move last, so a failed copy leaves none that points to half an image.
-pub fn copy(from: &Arc<dyn Store>, raw: &RawManifest, to: &dyn Store, at: &[ManifestRef], watch: &Watch) -> Result<Copied, ImageError> {
-    let mut image = Parts { from: from.as_ref(), blobs: Vec::new(), manifests: Vec::new() };
+pub fn copy(
+    from: &Arc<dyn Store>,
+    raw: &RawManifest,
+    to: &dyn Store,
+    at: &[ManifestRef],
+    merge: Merge,
+    watch: &Watch,
+) -> Result<Copied, ImageError> {
+    let mut image = Parts { from: from.as_ref(), blobs: Vec::new(), known: HashSet::new(), manifests: Vec::new(), bytes: 0 };
     image.add(raw, ManifestRef::Digest(raw.digest()), 0)?;
     let subjects: Vec<Digest> = image.manifests.iter().map(|(manifest, _)| manifest.digest()).collect();
     for subject in &subjects {
@@ -56,7 +75,10 @@ pub fn copy(from: &Arc<dyn Store>, raw: &RawManifest, to: &dyn Store, at: &[Mani
     watch.tell(Event::Begun { hash: 0, blobs: blobs.iter().map(|blob| (blob.descriptor.digest.short(), blob.descriptor.size)).collect() });
     let (_, placed) = place(&[], &blobs, to, watch)?;
     for (manifest, place) in &image.manifests {
-        to.put_manifest(manifest, place)?;
+        match place {
+            ManifestRef::Digest(_) => to.put_manifest(manifest, place)?,
+            ManifestRef::Tag(_) => attach(to, manifest, place, merge)?,
+        }
     }
     for tag in at {
         to.put_manifest(raw, tag)?;
@@ -69,11 +91,37 @@ fn stored(from: &Arc<dyn Store>, descriptor: Descriptor) -> Blob {
     Blob { source: Arc::new(StoredBlob { store: from.clone(), blob: descriptor.clone() }), descriptor }
 }
 
+/// Puts an attachment under its tag, merged with what is there; reads again until it stays.
+fn attach(to: &dyn Store, coming: &RawManifest, tag: &ManifestRef, merge: Merge) -> Result<(), ImageError> {
+    for _ in 0..MAX_TRIES {
+        let there = match to.get_manifest(tag) {
+            Ok(there) => there,
+            Err(error) if error.is_not_found() => {
+                to.put_manifest(coming, tag)?;
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if there == *coming {
+            return Ok(());
+        }
+        let merged = merge(&there, coming).map_err(|_| ImageError::Attachment { tag: tag.clone() })?;
+        let Some((merged, config)) = merged else { return Ok(()) };
+        if let Some(config) = config {
+            to.put_blob(&Descriptor::of(media_type::CONFIG, &config), &config)?;
+        }
+        to.put_manifest(&merged, tag)?;
+    }
+    Err(ImageError::Contended { tag: tag.clone() })
+}
+
 /// What belongs to an image: blobs once each, manifests in the order in which they may be put.
 struct Parts<'a> {
     from: &'a dyn Store,
     blobs: Vec<Descriptor>,
+    known: HashSet<Digest>,
     manifests: Vec<(RawManifest, ManifestRef)>,
+    bytes: u64,
 }
 
 impl Parts<'_> {
@@ -84,9 +132,10 @@ impl Parts<'_> {
         if depth > MAX_DEPTH {
             return Err(ImageError::NestedIndex { digest: raw.digest() });
         }
-        if self.manifests.len() >= MAX_MANIFESTS {
-            let size = self.manifests.len() as u64;
-            return Err(StoreError::TooLarge { what: "the list of manifests".to_owned(), size, limit: MAX_MANIFESTS as u64 }.into());
+        self.bytes += raw.bytes.len() as u64;
+        if self.manifests.len() >= MAX_MANIFESTS || self.bytes > MAX_BYTES {
+            let what = "the sum of the image's manifests".to_owned();
+            return Err(StoreError::TooLarge { what, size: self.bytes, limit: MAX_BYTES }.into());
         }
         match raw.parse().map_err(StoreError::from)? {
             Manifest::Image(manifest) => self.add_blobs(manifest.layers.into_iter().chain([manifest.config])),
@@ -104,7 +153,7 @@ impl Parts<'_> {
 
     fn add_blobs(&mut self, blobs: impl Iterator<Item = Descriptor>) {
         for blob in blobs {
-            if self.blobs.iter().all(|known| known.digest != blob.digest) {
+            if self.known.insert(blob.digest) {
                 self.blobs.push(blob);
             }
         }

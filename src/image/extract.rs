@@ -5,6 +5,7 @@
 //! file can be written through one.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
@@ -14,7 +15,7 @@ use tar::{Archive, Entry, EntryType};
 
 use super::{ImageError, platforms};
 use crate::oci::{Descriptor, Platform, RawManifest, media_type};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// The most bytes between two entries: headers, long names, extended attributes. A longer name is an attack.
 const MAX_HEADERS: u64 = 1 << 20;
@@ -28,7 +29,8 @@ pub struct Extracted {
     pub bytes: u64,
 }
 
-/// Extracts the model of one platform of an image (they are all the same model) into a directory that is not there yet, or empty.
+/// Extracts the model of one platform of an image (they are all the same model) into a directory that is not there yet, or empty:
+/// a mount point, a volume or a link to one will do.
 ///
 /// # Errors
 /// Any layer that is not what its digest says, any entry that would leave the directory; then `dir` is as it was.
@@ -36,16 +38,24 @@ pub fn extract(store: &dyn Store, raw: &RawManifest, platform: Option<&Platform>
     refuse_occupied(dir)?;
     let images = platforms::images(store, raw, platform.map(std::slice::from_ref))?;
     let manifest = images.first().ok_or(ImageError::NoModels)?;
-    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let there = dir.is_dir();
+    let parent = if there { dir } else { dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")) };
     fs::create_dir_all(parent).map_err(writing(parent))?;
     let staging = tempfile::Builder::new().prefix(".modelcar-extract-").tempdir_in(parent).map_err(writing(parent))?;
 
-    let mut unpacking = Unpacking { root: staging.path().to_owned(), links: Vec::new() };
+    let mut unpacking = Unpacking { root: staging.path().to_owned(), links: Vec::new(), own: BTreeSet::new() };
     for layer in &manifest.layers {
         unpacking.layer(store, layer)?;
     }
     unpacking.make_links()?;
-    publish(&staging.path().join("models"), dir)
+    let models = staging.path().join("models");
+    let extracted = count(&models)?;
+    if there {
+        move_children(&models, dir)?;
+    } else {
+        fs::rename(&models, dir).map_err(writing(dir))?;
+    }
+    Ok(extracted)
 }
 
 fn refuse_occupied(dir: &Path) -> Result<(), ImageError> {
@@ -57,10 +67,13 @@ fn refuse_occupied(dir: &Path) -> Result<(), ImageError> {
     }
 }
 
-fn publish(models: &Path, dir: &Path) -> Result<Extracted, ImageError> {
+fn count(models: &Path) -> Result<Extracted, ImageError> {
     let mut extracted = Extracted::default();
+    if !models.is_dir() {
+        return Err(ImageError::NoModels);
+    }
     for entry in walkdir::WalkDir::new(models) {
-        let entry = entry.map_err(|_| ImageError::NoModels)?;
+        let entry = entry.map_err(|error| ImageError::Writing { path: models.to_owned(), source: error.into() })?;
         if !entry.file_type().is_dir() {
             extracted.files += 1;
             extracted.bytes += entry.metadata().map_or(0, |metadata| metadata.len());
@@ -69,8 +82,25 @@ fn publish(models: &Path, dir: &Path) -> Result<Extracted, ImageError> {
     if extracted.files == 0 {
         return Err(ImageError::NoModels);
     }
-    fs::rename(models, dir).map_err(writing(dir))?;
     Ok(extracted)
+}
+
+/// A mount point cannot be replaced, so its content moves up; what moved goes back if the rest cannot follow.
+fn move_children(models: &Path, dir: &Path) -> Result<(), ImageError> {
+    let mut moved = Vec::new();
+    for entry in fs::read_dir(models).map_err(writing(models))? {
+        let from = entry.map_err(writing(models))?.path();
+        let to = dir.join(from.file_name().unwrap_or_default());
+        if let Err(source) = fs::rename(&from, &to) {
+            // Both are ours and empty of anything else; an error here could only repeat the one that is told.
+            for (from, to) in &moved {
+                let _ = fs::rename(to, from);
+            }
+            return Err(ImageError::Writing { path: to, source });
+        }
+        moved.push((from, to));
+    }
+    Ok(())
 }
 
 fn writing(path: &Path) -> impl FnOnce(io::Error) -> ImageError {
@@ -82,15 +112,18 @@ struct Unpacking {
     root: PathBuf,
     /// Path below the root, and target as written.
     links: Vec<(PathBuf, PathBuf)>,
+    /// What the present layer brought; its whiteouts are about the layers below.
+    own: BTreeSet<PathBuf>,
 }
 
 impl Unpacking {
     fn layer(&mut self, store: &dyn Store, layer: &Descriptor) -> Result<(), ImageError> {
         let mut blob = store.get_blob(layer)?;
-        self.entries(layer, &mut blob)?;
-        // The digest is known only at the very end, behind the tar's trailer.
-        io::copy(&mut blob, &mut io::sink()).map_err(|source| crate::store::StoreError::reading(layer, store, source))?;
-        Ok(())
+        self.own.clear();
+        let unpacked = self.entries(layer, &mut blob);
+        // The digest is known only at the very end, behind the tar's trailer; a wrong one explains whatever else went wrong.
+        io::copy(&mut blob, &mut io::sink()).map_err(|source| StoreError::reading(layer, store, source))?;
+        unpacked
     }
 
     fn entries(&mut self, layer: &Descriptor, blob: &mut Box<dyn Read + Send>) -> Result<(), ImageError> {
@@ -117,11 +150,12 @@ impl Unpacking {
             return Err(refuse("it lies behind a link"));
         }
         if let Some(hidden) = file_name(&path).strip_prefix(".wh.") {
-            return self.white_out(&path, hidden);
+            return self.white_out(&path, hidden).map_err(|reason| reason.unwrap_or_else(|| refuse("its whiteout names nothing")));
         }
+        self.own.insert(path.clone());
         match entry.header().entry_type() {
             EntryType::Directory => self.directory(&path),
-            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => self.file(layer, &path, entry),
+            EntryType::Regular | EntryType::Continuous => self.file(layer, &path, entry),
             EntryType::Symlink => {
                 let target = link_name(entry).ok_or_else(|| refuse("its link has no target"))?;
                 if !stays_below_models(&path, &target) {
@@ -155,9 +189,10 @@ impl Unpacking {
         file.file().set_permissions(mode).map_err(writing(&target))
     }
 
+    /// A second name for the same bytes: a copy for each would let a small image fill the disk. Later files replace, never write into.
     fn hard_link(&mut self, path: &Path, original: &Path) -> Result<(), ImageError> {
         let (original, target) = (self.root.join(original), self.fresh(path)?);
-        fs::copy(&original, &target).map(drop).map_err(writing(&target))
+        fs::hard_link(&original, &target).map_err(writing(&target))
     }
 
     /// The full path, with its parents made and what lay there before removed: an upper layer replaces.
@@ -181,12 +216,35 @@ impl Unpacking {
     }
 
     /// <https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#whiteouts>
-    fn white_out(&mut self, path: &Path, hidden: &str) -> Result<(), ImageError> {
+    ///
+    /// # Errors
+    /// `None` where the name is no name.
+    fn white_out(&mut self, path: &Path, hidden: &str) -> Result<(), Option<ImageError>> {
         let parent = path.parent().unwrap_or(Path::new(""));
         match hidden {
-            ".wh..opq" => self.remove(parent).and_then(|()| self.directory(parent)),
-            _ => self.remove(&parent.join(hidden)),
+            "" | "." | ".." => Err(None),
+            ".wh..opq" => self.clear(parent).map_err(Some),
+            _ => self.remove_lower(&parent.join(hidden)).map_err(Some),
         }
+    }
+
+    /// Removes what lower layers brought to a path, and below it.
+    fn remove_lower(&mut self, path: &Path) -> Result<(), ImageError> {
+        // Paths are ordered by component, so the first one from here on is the path itself or lies below it, if any does.
+        let own = self.own.range(path.to_owned()..).next().filter(|own| own.starts_with(path));
+        match own {
+            None => self.remove(path),
+            Some(own) if own == path && !self.root.join(path).is_dir() => Ok(()),
+            Some(_) => self.clear(path),
+        }
+    }
+
+    fn clear(&mut self, directory: &Path) -> Result<(), ImageError> {
+        let Ok(entries) = fs::read_dir(self.root.join(directory)) else { return Ok(()) };
+        for entry in entries {
+            self.remove_lower(&directory.join(entry.map_err(writing(directory))?.file_name()))?;
+        }
+        Ok(())
     }
 
     fn make_links(&mut self) -> Result<(), ImageError> {
@@ -221,7 +279,8 @@ fn decompressed<'a>(layer: &Descriptor, blob: &'a mut Box<dyn Read + Send>) -> R
 fn below_models(name: &[u8]) -> Result<Option<PathBuf>, &'static str> {
     let name = std::str::from_utf8(name).map_err(|_| "its name is not UTF-8")?;
     let parts: Vec<&str> = name.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-    if parts.first() != Some(&"models") && !parts.contains(&"..") {
+    let models = matches!(parts[..], ["models", ..] | [".wh.models" | ".wh..wh..opq"]);
+    if !models && !parts.contains(&"..") {
         return Ok(None);
     }
     if parts.contains(&"..") {

@@ -66,7 +66,7 @@ pub fn inspect(store: &dyn Store, raw: &RawManifest) -> Result<Inspection, Image
     Ok(Inspection {
         digest: raw.digest(),
         media_type: raw.media_type.clone(),
-        size: layers.iter().map(|layer| layer.size).sum(),
+        size: layers.iter().fold(0, |sum: u64, layer| sum.saturating_add(layer.size)),
         platforms,
         layers,
         annotations,

@@ -10,7 +10,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::oci::{Digest, Platform};
+use crate::oci::{Digest, ManifestRef, Platform};
 use crate::store::StoreError;
 
 pub mod annotations;
@@ -57,11 +57,11 @@ pub enum ImageError {
         #[source]
         source: serde_json::Error,
     },
-    /// No image for a platform that was asked for.
+    /// No image for a platform that was asked for, or for any.
     #[error("the image has nothing for {wanted}; it has {}", list(there))]
     NoPlatform {
-        /// Asked for.
-        wanted: Platform,
+        /// Asked for; `any platform`.
+        wanted: String,
         /// What there is.
         there: Vec<Platform>,
     },
@@ -84,6 +84,26 @@ pub enum ImageError {
         diff_ids: usize,
         /// In the manifest.
         layers: usize,
+    },
+    /// A base that leaves no layer for the model.
+    #[error("the base has {layers} layers, and an image with {most} or more cannot be mounted everywhere")]
+    BaseTooDeep {
+        /// In the base.
+        layers: usize,
+        /// The limit.
+        most: usize,
+    },
+    /// A tag for signatures that holds something else at the target.
+    #[error("the target holds something else than signatures under `{tag}`")]
+    Attachment {
+        /// The tag.
+        tag: ManifestRef,
+    },
+    /// Others change the signatures at the target again and again.
+    #[error("others keep changing the signatures under `{tag}`")]
+    Contended {
+        /// The tag.
+        tag: ManifestRef,
     },
     /// A layer that is no file system layer.
     #[error("layer {digest} is `{media_type}`, which this image cannot hold")]
@@ -138,8 +158,15 @@ fn list(platforms: &[Platform]) -> String {
 }
 
 impl ImageError {
+    /// Whether this only follows from another error: [`Stopped`](Self::Stopped), bare or carried through a reader.
     fn is_stop(&self) -> bool {
-        matches!(self, Self::Stopped)
+        let carries_stop =
+            |source: &io::Error| matches!(source.get_ref().and_then(|inner| inner.downcast_ref::<Self>()), Some(Self::Stopped));
+        match self {
+            Self::Stopped => true,
+            Self::Reading(source) | Self::Store(StoreError::Source { source, .. }) => carries_stop(source),
+            _ => false,
+        }
     }
 
     /// What the user can do.
@@ -151,6 +178,8 @@ impl ImageError {
             }
             Self::NoPlatform { there, .. } if !there.is_empty() => Some(format!("use --platform {}", there[0])),
             Self::Occupied { .. } => Some("name a directory that does not exist yet; nothing was written".to_owned()),
+            Self::Attachment { .. } => Some("look at it with `modelcar inspect`, then move or delete that tag".to_owned()),
+            Self::BaseTooDeep { .. } => Some("use a smaller base, or none: modelcar brings its own shell".to_owned()),
             Self::NoModels => Some("modelcar reads images that hold a model under /models; `modelcar inspect` shows the layers".to_owned()),
             _ => None,
         }
@@ -161,6 +190,7 @@ impl ImageError {
         match self {
             Self::Store(error) => error.exit_code(),
             Self::Entry { .. } => crate::exit_code::REFUSED,
+            Self::Contended { .. } => crate::exit_code::CONFLICT,
             _ => crate::exit_code::FAILED,
         }
     }

@@ -18,7 +18,7 @@ pub const LARGE_FILE: u64 = 1 << 20;
 /// How much the small files of one group come to, about, in bytes.
 const GROUP_SIZE: u64 = 64 << 20;
 /// The most groups of small files.
-const MAX_GROUPS: usize = 8;
+pub const MAX_GROUPS: usize = 8;
 
 /// What the plan needs to know of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +55,8 @@ impl LayerPlan {
     }
 }
 
-/// Plans the model layers: large files by path, then the groups of small files. `taken` layers belong to the base.
+/// Plans the model layers: large files by path, then the groups of small files. `taken` layers belong to the base, at most
+/// `MAX_LAYERS - MAX_GROUPS - 1`.
 pub fn plan(files: &[PlanFile], taken: usize) -> Vec<LayerPlan> {
     let mut order: Vec<usize> = (0..files.len()).collect();
     order.sort_by(|a, b| files[*a].path.cmp(&files[*b].path));
@@ -142,7 +143,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_file_is_in_exactly_one_layer_and_the_cap_holds(sizes in proptest::collection::vec(0..8 * MIB, 1..400), taken in 0..30usize) {
+        fn every_file_is_in_exactly_one_layer_and_the_cap_holds(sizes in proptest::collection::vec(0..8 * MIB, 1..400), taken in 0..MAX_LAYERS - MAX_GROUPS) {
             let files: Vec<PlanFile> = sizes.iter().enumerate().map(|(n, size)| file(&format!("m/{n}"), *size)).collect();
             let layers = plan(&files, taken);
             prop_assert!(layers.len() + taken <= MAX_LAYERS);

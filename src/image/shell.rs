@@ -1,11 +1,12 @@
 //! The default base: one layer with modelcar's own `/bin/sh` (its source is in `shell/`).
 
+use std::io::Read as _;
 use std::sync::Arc;
 
 use super::ImageError;
 use super::tar::{LayerTar, TarEntry};
 use super::transfer::Blob;
-use crate::oci::{Descriptor, Hasher, Platform, media_type};
+use crate::oci::{Descriptor, Platform, media_type};
 use crate::store::BlobSource;
 
 /// The applets that the shell answers to when it is called by their name.
@@ -28,10 +29,7 @@ pub(super) fn layer(platform: &Platform, mtime: u64) -> Result<Blob, ImageError>
     let Some((_, shell)) = built else { return Err(ImageError::NoShell { platform: platform.clone() }) };
     let mut entries = vec![TarEntry::Bytes { path: "bin/sh".to_owned(), bytes: shell.to_vec(), executable: true }];
     entries.extend(APPLETS.map(|applet| TarEntry::Symlink { path: format!("bin/{applet}"), target: "sh".to_owned() }));
-    let tar = LayerTar::new(entries, mtime);
-    let mut hasher = Hasher::default();
     let mut bytes = Vec::new();
-    std::io::copy(&mut tar.open().map_err(ImageError::Reading)?, &mut bytes).map_err(ImageError::Reading)?;
-    hasher.update(&bytes);
-    Ok(Blob { descriptor: Descriptor::new(media_type::LAYER_TAR, hasher.finish(), tar.size()), source: Arc::new(tar) })
+    LayerTar::new(entries, mtime).open().and_then(|mut tar| tar.read_to_end(&mut bytes)).map_err(ImageError::Reading)?;
+    Ok(Blob { descriptor: Descriptor::of(media_type::LAYER_TAR, &bytes), source: Arc::new(bytes) })
 }

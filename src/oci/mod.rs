@@ -10,6 +10,7 @@ mod digest;
 mod location;
 mod manifest;
 pub mod media_type;
+mod printable;
 mod reference;
 pub mod tar_header;
 mod timestamp;
@@ -18,6 +19,7 @@ pub use config::{ContainerConfig, History, ImageConfig, RootFs};
 pub use digest::{Digest, Hasher, InvalidDigest};
 pub use location::{InvalidLocation, Location};
 pub use manifest::{Descriptor, ImageIndex, ImageManifest, InvalidManifest, Manifest, Platform, RawManifest};
+pub use printable::printable;
 pub use reference::{InvalidReference, ManifestRef, Reference};
 pub use timestamp::Timestamp;
 

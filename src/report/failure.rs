@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 use console::Style;
 
+use crate::oci::printable;
+
 /// The longest text of one link of the chain, in characters: causes may quote strangers.
 const MAX_TEXT: usize = 2000;
 
@@ -20,28 +22,22 @@ const MAX_TEXT: usize = 2000;
 pub fn render(error: &dyn Error, hint: Option<&str>) -> String {
     let red = Style::new().for_stderr().red().bold();
     let cyan = Style::new().for_stderr().cyan();
-    let mut text = format!("{} {}", red.apply_to("error:"), clean(&error.to_string()));
+    let mut text = format!("{} {}", red.apply_to("error:"), printable(&error.to_string(), MAX_TEXT));
     let mut said = error.to_string();
     let mut cause = error.source();
     while let Some(link) = cause {
         let words = link.to_string();
         // Transparent wrappers would say the same thing twice.
         if words != said {
-            let _ = write!(text, "\n  caused by: {}", clean(&words));
+            let _ = write!(text, "\n  caused by: {}", printable(&words, MAX_TEXT));
         }
         said = words;
         cause = link.source();
     }
     if let Some(hint) = hint {
-        let _ = write!(text, "\n\n{} {hint}", cyan.apply_to("hint:"));
+        let _ = write!(text, "\n\n{} {}", cyan.apply_to("hint:"), printable(hint, MAX_TEXT));
     }
     text
-}
-
-/// Without control characters: file names and registry answers must not move the cursor or fake a line of ours.
-fn clean(text: &str) -> String {
-    let printable = |character: char| if character.is_control() && character != '\n' { '\u{fffd}' } else { character };
-    text.chars().take(MAX_TEXT).map(printable).collect()
 }
 
 #[cfg(test)]

@@ -10,7 +10,10 @@ use super::units;
 use crate::image::annotations::{CONTENT_DIGEST, FACT_PREFIX, FORMAT, INPUTS, OUTPUTS, RUNTIME};
 use crate::image::inspect::{Inspection, LayerInfo};
 use crate::model::{Model, ServingLayout};
+use crate::oci::printable;
 
+/// The longest value shown, in characters; annotations and names come from strangers.
+const MAX_TEXT: usize = 1024;
 /// The width of the widest bar, in characters.
 const BAR: u64 = 20;
 
@@ -41,12 +44,13 @@ pub fn image(name: &str, image: &Inspection) -> String {
 }
 
 fn heading(name: &str) -> String {
-    format!("{}\n", Style::new().bold().apply_to(name))
+    format!("{}\n", Style::new().bold().apply_to(printable(name, MAX_TEXT)))
 }
 
 fn fact(text: &mut String, label: &str, value: &str) {
     if !value.is_empty() {
-        let _ = writeln!(text, "  {} {value}", Style::new().dim().apply_to(format!("{label:<18}")));
+        let label = format!("{:<18}", printable(label, MAX_TEXT));
+        let _ = writeln!(text, "  {} {}", Style::new().dim().apply_to(label), printable(value, MAX_TEXT));
     }
 }
 
@@ -77,7 +81,12 @@ fn layer_table(layers: &[LayerInfo]) -> String {
     for layer in layers {
         let content = layer.content.clone().unwrap_or_else(|| "base".to_owned());
         let place = layer.platform.as_ref().map(|platform| format!(" ({platform})")).unwrap_or_default();
-        table.add_row([layer.digest.short(), units::bytes(layer.size), bar(layer.size, widest), format!("{content}{place}")]);
+        table.add_row([
+            layer.digest.short(),
+            units::bytes(layer.size),
+            bar(layer.size, widest),
+            printable(&format!("{content}{place}"), MAX_TEXT),
+        ]);
     }
     if let Some(sizes) = table.column_mut(1) {
         sizes.set_cell_alignment(CellAlignment::Right);

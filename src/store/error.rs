@@ -139,7 +139,10 @@ impl StoreError {
     /// What the user can do.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::ManifestNotFound { store, .. } => Some(format!("`modelcar inspect {store}` lists what is there")),
+            Self::ManifestNotFound { store, .. } if store.starts_with("oci") => {
+                Some(format!("`modelcar inspect {store}` tells what is there"))
+            }
+            Self::ManifestNotFound { store, .. } => Some(format!("check the name and the tag: `skopeo list-tags docker://{store}`")),
             Self::NoTag { store } => Some(format!("write `{store}:TAG` or `{store}@sha256:…`")),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("free some space or choose another place with `-o oci:DIR`; nothing half-written was left behind".to_owned())
@@ -152,12 +155,26 @@ impl StoreError {
 
     /// The process exit code, see [`exit_code`].
     pub fn exit_code(&self) -> u8 {
-        let refused = |source: &io::Error| matches!(source.get_ref(), Some(inner) if inner.is::<ContentError>());
         match self {
-            Self::Reading { source, .. } if refused(source) => exit_code::REFUSED,
+            Self::Reading { source, .. } | Self::Source { source, .. } if names_other_content(source) => exit_code::REFUSED,
             Self::Layout(error) => error.exit_code(),
             Self::Registry(error) => error.exit_code(),
             _ => exit_code::FAILED,
         }
     }
+}
+
+/// Whether bytes were not those that a digest names; the news may have come through several readers and stores.
+fn names_other_content(error: &io::Error) -> bool {
+    let mut link: Option<&(dyn std::error::Error + 'static)> = error.get_ref().map(|inner| inner as _);
+    while let Some(error) = link {
+        if error.is::<ContentError>() {
+            return true;
+        }
+        link = match error.downcast_ref::<io::Error>() {
+            Some(inner) => inner.get_ref().map(|inner| inner as _),
+            None => error.source(),
+        };
+    }
+    false
 }

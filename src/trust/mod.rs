@@ -46,6 +46,7 @@ pub use keys::{PrivateKey, PublicKey};
 pub use password::PasswordSource;
 pub use reason::{Reason, Verdict};
 pub use sign::{Outcome, SignReport, SignRequest, SignWarning, Signature, sign};
+pub use signature_image::merge as merge_signatures;
 pub use verify::{Finding, ManifestReport, Refusal, VerifyReport, VerifyRequest, verify};
 
 /// The two worlds.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::PublicKey;
+use crate::image::copy::Merged;
 use crate::oci::{Annotations, Descriptor, Digest, ImageConfig, ManifestRef, RawManifest, canonical, media_type};
 
 /// The base64 of the signature over the layer's bytes.
@@ -20,6 +21,22 @@ pub(super) const MAX_LAYERS: usize = 4096;
 /// The tag under which everybody looks for a manifest's classic signatures.
 pub(super) fn tag(digest: Digest) -> ManifestRef {
     ManifestRef::Tag(format!("sha256-{}.sig", digest.hex()))
+}
+
+/// One image of two that speak of the same manifest: what is there, then what comes and is not there yet. `Ok(None)` where nothing
+/// is new; otherwise the document, and its config where it has one of its own.
+///
+/// # Errors
+/// What is wrong with the one that is no signature image.
+pub fn merge(there: &RawManifest, coming: &RawManifest) -> Result<Merged, String> {
+    let mut image = SignatureImage::parse(there)?;
+    if !image.take_over(SignatureImage::parse(coming)?) {
+        return Ok(None);
+    }
+    if image.layers.len() > MAX_LAYERS {
+        return Err(format!("together they have {} layers, at most {MAX_LAYERS} are read", image.layers.len()));
+    }
+    image.finish().map(Some).map_err(|error| error.to_string())
 }
 
 /// The manifest of the signature image.
@@ -123,6 +140,17 @@ impl SignatureImage {
         self.layers.iter().filter(|layer| !layer.annotations.contains_key(SIGNATURE)).map(|layer| layer.media_type.as_str())
     }
 
+    /// Adds the layers of another image that are not there yet; tells whether there were any.
+    fn take_over(&mut self, other: Self) -> bool {
+        let before = self.layers.len();
+        for layer in other.layers {
+            if !self.layers.contains(&layer) {
+                self.layers.push(layer);
+            }
+        }
+        self.layers.len() > before
+    }
+
     /// Adds a signature behind those that are there.
     pub(super) fn push(&mut self, layer: Layer) {
         self.layers.push(layer);
@@ -212,6 +240,21 @@ mod tests {
         crowded["layers"] = vec![cosigns()["layers"][0].clone(); MAX_LAYERS + 1].into();
         assert!(SignatureImage::parse(&raw(&crowded)).unwrap_err().contains("4097"));
         assert!(SignatureImage::parse(&raw(&serde_json::json!({"schemaVersion": 2}))).is_err());
+    }
+
+    #[test]
+    fn merging_keeps_all_of_both_and_adds_nothing_twice() {
+        let mut ours = SignatureImage::empty();
+        ours.push(Layer::new(b"payload", b"signature"));
+        let (ours, _) = ours.finish().unwrap();
+        let (both, config) = merge(&raw(&cosigns()), &ours).unwrap().unwrap();
+        assert!(config.is_some());
+        let document: Value = serde_json::from_slice(&both.bytes).unwrap();
+        assert_eq!(document["layers"].as_array().unwrap().len(), 2);
+        assert_eq!(document["layers"][0], cosigns()["layers"][0]);
+        assert_eq!(merge(&both, &ours).unwrap(), None);
+        assert_eq!(merge(&both, &raw(&cosigns())).unwrap(), None);
+        assert!(merge(&both, &RawManifest { media_type: media_type::INDEX.to_owned(), bytes: b"{}".to_vec() }).is_err());
     }
 
     #[test]

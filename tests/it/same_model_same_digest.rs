@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{modelcar, repo_root, run, stdout_of, temp_dir};
+use crate::support::{clean_command, modelcar, repo_root, run, stdout_of, temp_dir};
 
 /// A model folder with a large file, small ones, an executable and a nested folder.
 fn files() -> Vec<(&'static str, Vec<u8>)> {
@@ -18,14 +18,18 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
         ("config.json", b"{\"a\": 1}\n".to_vec()),
         ("labels/de.txt", "Größe\n".as_bytes().to_vec()),
         ("labels/en.txt", b"size\n".to_vec()),
+        ("run.sh", b"#!/bin/sh\n".to_vec()),
     ]
 }
 
 fn write(dir: &Path, files: &[(&str, Vec<u8>)]) {
     for (path, bytes) in files {
-        let path = dir.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
+        let file = dir.join(path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, bytes).unwrap();
+        if *path == "run.sh" {
+            fs::set_permissions(file, PermissionsExt::from_mode(0o755)).unwrap();
+        }
     }
 }
 
@@ -54,6 +58,11 @@ fn one_digest_whatever_the_machine_did_to_the_files() {
         assert_eq!(digest(&other, |command| command), expected, "{name}");
     }
     assert_eq!(digest(&plain, |command| command.env("TZ", "Asia/Kathmandu").env("LC_ALL", "tr_TR.UTF-8")), expected, "time zone, locale");
+    let under_umask = "umask 077; exec \"$0\" \"$@\"";
+    let home = temp_dir();
+    let mut command = clean_command("sh", home.path());
+    command.args(["-c", under_umask, env!("CARGO_BIN_EXE_modelcar"), "build", "-q", "--dry-run", "-t", "quay.io/org/model:v1"]).arg(&plain);
+    assert!(stdout_of(&mut command).trim().ends_with(&expected), "built under umask 077");
     assert_eq!(digest(Path::new("./plain"), |command| command.current_dir(dir.path())), expected, "a relative path");
 }
 
@@ -67,10 +76,9 @@ fn variants(dir: &Path) -> Vec<(&'static str, PathBuf)> {
     write(&made("other times"), &files());
     run(Command::new("find").arg(made("other times")).args(["-exec", "touch", "-d", "2001-02-03", "{}", "+"]));
 
-    write(&made("umask 077"), &files());
-    for (path, _) in files() {
-        fs::set_permissions(made("umask 077").join(path), PermissionsExt::from_mode(0o600)).unwrap();
-    }
+    // The shell's own umask, for the writing; the build under it comes below.
+    let script = "umask 077 && mkdir \"$1\" && cp -R \"$0/.\" \"$1\" && chmod -R go= \"$1\"";
+    run(Command::new("sh").args(["-c", script]).arg(made("plain")).arg(made("umask 077")));
 
     symlink(made("plain"), made("symlinked path")).unwrap();
 
@@ -92,6 +100,9 @@ fn hugging_face_cache(dir: &Path) {
     for (number, (path, bytes)) in files().into_iter().enumerate() {
         let blob = format!("blobs/{number:064x}");
         write(dir, &[(&blob, bytes)]);
+        if path == "run.sh" {
+            fs::set_permissions(dir.join(&blob), PermissionsExt::from_mode(0o755)).unwrap();
+        }
         let link = snapshot.join(path);
         fs::create_dir_all(link.parent().unwrap()).unwrap();
         symlink(Path::new(&"../".repeat(2 + path.matches('/').count())).join(blob), link).unwrap();
@@ -119,6 +130,21 @@ fn a_changed_byte_an_option_or_an_epoch_is_another_digest() {
     all.sort();
     all.dedup();
     assert_eq!(all.len(), others.len() + 1, "{all:?}");
+}
+
+#[test]
+fn the_place_of_a_base_is_no_part_of_the_image() {
+    let home = temp_dir();
+    let model = repo_root().join("testdata/models/iris/logreg_iris.onnx");
+    for dir in ["one", "two"] {
+        run(modelcar(home.path())
+            .current_dir(home.path())
+            .args(["build", "-q", "-t", "quay.io/org/base:v1", "-o", &format!("oci:{dir}")])
+            .arg(&model));
+    }
+    let absolute = format!("oci:{}:quay.io/org/base:v1", home.path().join("two").display());
+    let on = |base: &str| digest(&model, |command| command.current_dir(home.path()).args(["--base", base]));
+    assert_eq!(on("oci:one:quay.io/org/base:v1"), on(&absolute));
 }
 
 #[test]

@@ -79,7 +79,11 @@ fn shipping_the_same_again_sends_no_layer_and_makes_no_commit() {
     let wire = CountingProxy::start(&registry.host);
     let image = format!("{}/models/iris:v1", wire.address());
     let first = shipped(home.path(), &image);
+    let before = wire.sent();
     let second = shipped(home.path(), &image);
+    // Questions, and the index and manifests once more; the layers alone would be 58 KiB.
+    let sent = wire.sent() - before;
+    assert!((1000..40_000).contains(&sent), "{sent} bytes");
     assert_eq!(second.0, first.0);
     assert_eq!(second.1, "none: nothing changed");
     assert_eq!(git(home.path(), &["rev-list", "--count", "HEAD"]).trim(), "1");

@@ -104,7 +104,7 @@ fn a_foreign_base_gives_its_platforms_layers_and_environment_but_no_entrypoint()
     let raw = RawManifest::image(&ImageManifest::new(config, vec![layer])).unwrap();
     base_store.put_manifest(&raw, &ManifestRef::Tag("b".to_owned())).unwrap();
 
-    let base = Base::image(&base_store, "registry.example.com/base:1", &raw, None).unwrap();
+    let base = Base::image(&base_store, "registry.example.com/base:1".parse().ok(), &raw, None).unwrap();
     assert_eq!(base.notes.len(), 1, "{:?}", base.notes);
     let (store, built) = build(dir.path(), &FILES, base);
     let manifest = images(store.as_ref(), built.index(), None).unwrap().remove(0);
@@ -116,8 +116,15 @@ fn a_foreign_base_gives_its_platforms_layers_and_environment_but_no_entrypoint()
     assert_eq!((config.platform.architecture.as_str(), config.config.user.as_str(), config.config.entrypoint), ("riscv64", "1001", None));
     assert!(config.config.env.contains(&"A=b".to_owned()) && config.config.env.iter().any(|variable| variable.starts_with("PATH=")));
 
-    let error = Base::image(&base_store, "b", &RawManifest::index(&crate::oci::ImageIndex::new(vec![])).unwrap(), Some(&platforms())).err();
+    let error =
+        Base::image(&base_store, None, &RawManifest::index(&crate::oci::ImageIndex::new(vec![])).unwrap(), Some(&platforms())).err();
     assert!(matches!(error, Some(ImageError::NoPlatform { .. })));
+}
+
+/// Stands for the trust room's merge: whatever comes wins.
+#[expect(clippy::unnecessary_wraps, reason = "the signature of a merge")]
+fn union(_: &RawManifest, coming: &RawManifest) -> Result<crate::image::copy::Merged, String> {
+    Ok(Some((coming.clone(), None)))
 }
 
 #[test]
@@ -138,7 +145,7 @@ fn a_copy_is_the_same_image_with_all_that_speaks_about_it() {
     from.put_manifest(&artifact(None), &tag).unwrap();
 
     let to = LayoutStore::open(&dir.path().join("copy"), Access::Write).unwrap();
-    let copied = copy(&from, built.index(), &to, &[ManifestRef::Tag("v2".to_owned())], &Watch::silent()).unwrap();
+    let copied = copy(&from, built.index(), &to, &[ManifestRef::Tag("v2".to_owned())], union, &Watch::silent()).unwrap();
     assert_eq!(copied.companions, 2);
     assert_eq!(copied.bytes(), copied.sent_bytes());
     assert_eq!(to.get_manifest(&ManifestRef::Tag("v2".to_owned())).unwrap(), *built.index());
@@ -146,7 +153,7 @@ fn a_copy_is_the_same_image_with_all_that_speaks_about_it() {
     assert_eq!(to.referrers(&subject.digest).unwrap().len(), 1);
     assert_eq!(inspect(&to, built.index()).unwrap(), inspect(from.as_ref(), built.index()).unwrap());
 
-    let again = copy(&from, built.index(), &to, &[ManifestRef::Tag("v2".to_owned())], &Watch::silent()).unwrap();
+    let again = copy(&from, built.index(), &to, &[ManifestRef::Tag("v2".to_owned())], union, &Watch::silent()).unwrap();
     assert_eq!(again.sent_bytes(), 0);
 }
 

@@ -122,6 +122,63 @@ fn upper_layers_replace_and_white_out() {
 }
 
 #[test]
+fn whiteouts_of_the_whole_folder_count_and_their_own_layer_stays() {
+    for whiteout in [".wh.models", ".wh..wh..opq"] {
+        let bench = Bench::new();
+        let lower = Tar::default().file("models/old", b"x").file("etc/x", b"x").end();
+        let upper = Tar::default().file("models/new", b"x").file(whiteout, b"").file("models/.wh.new", b"").end();
+        assert_eq!(bench.extract(&[lower, upper]).unwrap().files, 1, "{whiteout}");
+        assert!(bench.out().join("new").exists());
+    }
+    let bench = Bench::new();
+    assert!(matches!(bench.extract(&[Tar::default().file("models/.wh...", b"").end()]), Err(ImageError::Entry { .. })));
+}
+
+#[test]
+fn many_names_of_one_file_cost_no_disk() {
+    let bench = Bench::new();
+    let mut tar = Tar::default().file("models/a", &vec![1; 1 << 20]);
+    for number in 0..500 {
+        tar = tar.other(&format!("models/{number}"), b'1', "models/a");
+    }
+    assert_eq!(bench.extract(&[tar.end()]).unwrap().files, 501);
+    let blocks: u64 = {
+        use std::os::unix::fs::MetadataExt as _;
+        let first = std::fs::metadata(bench.out().join("a")).unwrap();
+        assert_eq!(first.nlink(), 501);
+        first.blocks()
+    };
+    assert!(blocks < 10_000);
+}
+
+#[test]
+fn a_directory_that_is_there_and_empty_is_filled_even_through_a_link() {
+    let bench = Bench::new();
+    let mount = tempfile::tempdir().unwrap();
+    let volume = mount.path();
+    std::os::unix::fs::symlink(volume, bench.out()).unwrap();
+    bench.extract(&[Tar::default().file("models/a", b"a").file("models/b/c", b"c").end()]).unwrap();
+    let mut names: Vec<_> = std::fs::read_dir(volume).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["a", "b"]);
+}
+
+#[test]
+fn a_flipped_byte_is_a_wrong_digest_wherever_it_is() {
+    for place in [3, 130, 600, 1100] {
+        let bench = Bench::new();
+        let layer = Tar::default().file("models/a", &[7; 100]).end();
+        let raw = bench.image(&[(media_type::LAYER_TAR, layer.clone())]);
+        let blob = bench.home.path().join("layout/blobs/sha256").join(Descriptor::of("", &layer).digest.hex());
+        let mut changed = layer;
+        changed[place] ^= 1;
+        std::fs::write(blob, changed).unwrap();
+        let error = extract(&bench.store, &raw, None, &bench.out()).unwrap_err();
+        assert_eq!(error.exit_code(), crate::exit_code::REFUSED, "{place}: {error:?}");
+    }
+}
+
+#[test]
 fn no_entry_leaves_the_directory() {
     let hostile: [(&str, Tar); 10] = [
         ("climbs", Tar::default().file("models/../../evil", b"x")),

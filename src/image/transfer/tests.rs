@@ -97,6 +97,26 @@ fn the_first_error_stops_the_rest_and_is_the_one_reported() {
     assert!(store.stored.into_inner().unwrap().len() < 199, "the others were stopped");
 }
 
+/// Model layers that take a while to hash, and a store that fails at the first one sent.
+#[test]
+fn the_error_is_told_and_not_its_consequence_in_the_hashing_or_in_other_uploads() {
+    let dir = tempfile::tempdir().unwrap();
+    let tars: Vec<LayerTar> = (1..=6_u8)
+        .map(|number| {
+            let path = dir.path().join(format!("{number}.bin"));
+            std::fs::write(&path, vec![number; 12_000_000]).unwrap();
+            let file = crate::model::read(&path, &crate::model::ReadOptions::default()).unwrap().files.remove(0);
+            LayerTar::new(vec![crate::image::tar::TarEntry::File { path: "models/m".to_owned(), file }], 0)
+        })
+        .collect();
+    let digests: Vec<Digest> = tars.iter().map(|tar| hash(tar, &|_| Ok(())).unwrap().layer).collect();
+    for culprit in digests {
+        let store = Scripted { fails_at: Some(culprit), ..Scripted::default() };
+        let error = place(&tars, &[], &store, &Watch::silent()).unwrap_err();
+        assert!(matches!(&error, ImageError::Store(StoreError::BlobNotFound { digest, .. }) if *digest == culprit), "{error:?}");
+    }
+}
+
 /// Fails when it is read.
 struct Broken;
 

@@ -249,7 +249,7 @@ impl RegistryError {
             Self::BadLocation { .. } => {
                 "the registry, or a proxy before it, announces a wrong address of itself (X-Forwarded-Proto, http.host, SERVER_HOSTNAME)"
             }
-            Self::Credentials { .. } => "write the file anew with `modelcar login` or `podman login`",
+            Self::Credentials { .. } => "write the file anew with `podman login` or `docker login`",
             Self::Helper { .. } => "install the helper, or name another credential file with `--authfile FILE`",
             Self::SubjectUnknown { .. } => "push the image first",
             Self::ReferrersContended { .. } => "run it again when the others are done",
@@ -269,7 +269,7 @@ impl RegistryError {
 }
 
 fn log_in(registry: &str) -> String {
-    format!("log in with `modelcar login {registry}` or `podman login {registry}`, and check the account's rights to the repository")
+    format!("log in with `podman login {registry}` or `docker login {registry}`, and check the account's rights to the repository")
 }
 
 fn after_colon(message: &str) -> String {

@@ -120,7 +120,7 @@ fn a_refusal_says_whose_log_in_was_refused_and_what_to_do() {
         error.to_string().contains("refused user `ci+bot` from ") && error.to_string().ends_with("auth.json: who are you (UNAUTHORIZED)"),
         "{error}"
     );
-    assert!(error.hint().unwrap().contains(&format!("modelcar login {}", server.host)));
+    assert!(error.hint().unwrap().contains(&format!("podman login {}", server.host)));
     assert!(!all_words(&error).contains("CANARY"), "{}", all_words(&error));
 }
 
@@ -198,5 +198,5 @@ fn a_refusal_by_the_token_service_names_the_registry_to_log_in_to() {
     let realm = format!(r#"Bearer realm="http://{}/token""#, tokens.host);
     let server = Server::start(move |_, _| Reply::new(401).with("www-authenticate", realm.clone()));
     let error = open(&server).store.tags().unwrap_err();
-    assert!(error.hint().unwrap().contains(&format!("modelcar login {}`", server.host)), "{error} {:?}", error.hint());
+    assert!(error.hint().unwrap().contains(&format!("podman login {}`", server.host)), "{error} {:?}", error.hint());
 }
