@@ -56,13 +56,15 @@ pub(super) fn find(store: &dyn Store, digest: Digest, key: &PublicKey) -> Result
 }
 
 /// Checks all bundles of a manifest: those that are listed, and those known otherwise.
+///
+/// Every referrer is opened, as cosign does, because the artifact type in the list is not to be relied on: some registries put
+/// the config's media type there (go-containerregistry's does), and `rh-model-signing` attaches bundles under a type of its own.
 pub(super) fn examine(store: &dyn Store, digest: Digest, keys: &[PublicKey], known: &[Digest]) -> Result<Vec<Finding>, TrustError> {
     let mut referrers = store.referrers(&digest)?;
     let count = referrers.len();
     if count > MAX_REFERRERS {
         return Err(TrustError::TooMany { what: "referrers", digest, count, limit: MAX_REFERRERS });
     }
-    referrers.retain(|referrer| referrer.artifact_type.as_deref().is_none_or(|kind| kind.starts_with(BUNDLE_FAMILY)));
     let listed: Vec<Digest> = referrers.iter().map(|referrer| referrer.digest).collect();
     let unlisted = known.iter().filter(|known| !listed.contains(known));
     referrers.extend(unlisted.map(|known| Descriptor::new(media_type::MANIFEST, *known, 0)));

@@ -299,6 +299,22 @@ fn a_bundle_just_written_passes_though_the_list_is_not_fresh() {
 }
 
 #[test]
+fn a_bundle_counts_whatever_artifact_type_the_registry_lists() {
+    let signed = signed(testing::index);
+    for artifact_type in [Some(media_type::EMPTY), Some("application/vnd.model-signing.signature.v0.1"), Some(""), None] {
+        let mut registry = Meddled::new(&signed.store);
+        registry.referrers = Box::new(|subject| {
+            let listed = signed.store.referrers(subject)?.into_iter();
+            Ok(listed.map(|referrer| Descriptor { artifact_type: artifact_type.map(str::to_owned), ..referrer }).collect())
+        });
+        let keys = [signed.key.public()];
+        let request =
+            VerifyRequest { store: &registry, manifest: signed.manifest.clone(), keys: &keys, identity: Some(NAME), just_signed: None };
+        assert_eq!(verify(&request).unwrap().refusals(), [], "{artifact_type:?}");
+    }
+}
+
+#[test]
 fn without_a_key_or_with_a_name_that_cannot_be_compared_nothing_is_checked() {
     let signed = signed_image();
     let request =
