@@ -59,11 +59,12 @@ fn try_judge<'k>(bytes: &[u8], digest: Digest, keys: &'k [PublicKey]) -> Result<
 
 fn read_statement(payload: &[u8]) -> Result<Statement, Reason> {
     let statement = Statement::parse(payload).map_err(|error| malformed(error.to_string()))?;
-    if !statement.is_v1() {
-        return Err(malformed("it holds no in-toto statement of version 1"));
-    }
+    // before the version: `cosign attest` writes statements of version 0.1, and they are not damaged
     if statement.predicate_type != dsse::COSIGN_SIGN {
         return Err(Reason::Attestation { predicate_type: shown(&statement.predicate_type) });
+    }
+    if !statement.is_v1() {
+        return Err(malformed("it holds no in-toto statement of version 1"));
     }
     Ok(statement)
 }

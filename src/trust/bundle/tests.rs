@@ -95,8 +95,12 @@ fn does_not_take_an_attestation_for_a_signature() {
     let key = PrivateKey::generate().unwrap();
     let mut slsa = statement();
     slsa["predicateType"] = "https://slsa.dev/provenance/v1".into();
-    let predicate_type = "https://slsa.dev/provenance/v1".to_owned();
-    assert_eq!(judged(&over(&key, &slsa), &[key.public()]), Verdict::Other(Reason::Attestation { predicate_type }));
+    // cosign 3.1 attests with version 0.1
+    for version in ["https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1"] {
+        slsa["_type"] = version.into();
+        let predicate_type = "https://slsa.dev/provenance/v1".to_owned();
+        assert_eq!(judged(&over(&key, &slsa), &[key.public()]), Verdict::Other(Reason::Attestation { predicate_type }), "{version}");
+    }
 }
 
 #[test]
