@@ -14,6 +14,8 @@ mod layout;
 mod nothing_is_sent_twice;
 mod onnx_agrees_with_python;
 mod real_readers;
+mod real_verifiers;
+mod real_verifiers_on_forgeries;
 mod registry;
 mod rollout_git;
 mod rollout_patch;

@@ -1,0 +1,197 @@
+//! What modelcar signs passes the verifiers of the field, and `modelcar verify` says of others' signatures what they would say:
+//! the real cosign, and the library inside podman, skopeo and CRI-O, on registries with and without the referrers API.
+
+use serde_json::{Value, json};
+
+use crate::support::run;
+use crate::support::verifiers::{ALL, BUNDLE, CLASSIC, CLASSIC_KIND, Field, Host, NOBODY, PODMAN, Question, REVIEW};
+
+/// The image that a test is about, on both kinds of registry.
+fn images(hosts: &[Host; 2]) -> [String; 2] {
+    hosts.each_ref().map(|registry| format!("{}/models/iris:v1", registry.host))
+}
+
+#[test]
+fn what_modelcar_signs_is_accepted_by_all_and_only_with_its_key() {
+    let (Some(field), Some(hosts)) = (Field::new(), Host::both()) else { return };
+    for image in images(&hosts) {
+        let pinned = field.build(&image, &[]);
+        field.expect(&image, "a", NOBODY);
+        field.sign(&image, "a", &[]);
+        for name in [&image, &pinned] {
+            field.expect(name, "a", ALL);
+            field.expect(name, "b", NOBODY);
+        }
+    }
+}
+
+#[test]
+fn a_key_of_cosign_serves_modelcar_and_is_accepted_by_all() {
+    let (Some(field), Some(hosts)) = (Field::new(), Host::both()) else { return };
+    for image in images(&hosts) {
+        field.build(&image, &[]);
+        field.sign(&image, "c", &[]);
+        field.expect(&image, "c", ALL);
+    }
+}
+
+/// cosign ignores the name in a signature; podman and CRI-O do not, and so modelcar does not.
+#[test]
+fn another_tag_of_a_signed_digest_passes_only_once_it_is_signed_too() {
+    let (Some(field), Some(hosts)) = (Field::new(), Host::both()) else { return };
+    for image in images(&hosts) {
+        field.build(&image, &[]);
+        field.sign(&image, "a", &[]);
+        let other = image.replace(":v1", ":prod");
+        let pinned = field.build(&other, &[]);
+        field.expect(&other, "a", &[BUNDLE, CLASSIC]);
+        field.expect(&pinned, "a", ALL);
+        field.sign(&other, "a", &[]);
+        for name in [&image, &other, &pinned] {
+            field.expect(name, "a", ALL);
+        }
+    }
+}
+
+#[test]
+fn what_cosign_signs_is_judged_as_podman_judges_it() {
+    // how cosign signs, who accepts it, what modelcar says
+    let table: [(&[&str], &[&str], &str); 2] = [
+        (&[], &[BUNDLE], "podman, CRI-O  refused: no signature exists"),
+        (&["--new-bundle-format=false"], &[CLASSIC], "has no tag, so OpenShift's default policy (MatchRepoDigestOrExact) refuses it"),
+    ];
+    let (Some(field), Some(hosts)) = (Field::new(), Host::both()) else { return };
+    for ((words, accepted_by, reason), number) in table.into_iter().zip(1..) {
+        for registry in &hosts {
+            let image = format!("{}/models/iris{number}:v1", registry.host);
+            let pinned = field.build(&image, &[]);
+            field.cosign_sign(&pinned, "c", words);
+            for name in [&image, &pinned] {
+                field.expect(name, "c", accepted_by);
+                let said = field.ask_modelcar(&Question::new(name, "c")).unwrap_err();
+                assert!(said.contains(reason), "`{reason}` is not in\n{said}");
+            }
+        }
+    }
+}
+
+/// Today's cosign takes a classic signature where there is no bundle; its next version and Kyverno's bundle mode will not.
+#[test]
+fn a_classic_signature_alone_is_not_enough_for_modelcar() {
+    let (Some(field), Some(hosts)) = (Field::new(), Host::both()) else { return };
+    for image in images(&hosts) {
+        let pinned = field.build(&image, &[]);
+        field.cosign_sign(&pinned, "c", &["--new-bundle-format=false", "--sign-container-identity", &image]);
+        field.expect(&image, "c", &[CLASSIC, PODMAN]);
+        assert!(field.cosign_accepts(&image, "c", CLASSIC_KIND));
+        let said = field.ask_modelcar(&Question::new(&image, "c")).unwrap_err();
+        assert!(said.contains("bundle: no signature exists"), "{said}");
+    }
+}
+
+/// To cosign any statement by the key passes for a signature, so a bill of materials would do; to modelcar it does not.
+#[test]
+fn an_attestation_is_no_signature_and_does_no_harm_to_one() {
+    let (Some(field), Some(hosts)) = (Field::new(), Host::both()) else { return };
+    for image in images(&hosts) {
+        let pinned = field.build(&image, &[]);
+        field.cosign_sign(&pinned, "c", &["--new-bundle-format=false", "--sign-container-identity", &image]);
+        field.cosign_attest(&image, "c");
+        field.expect(&image, "c", &[CLASSIC, PODMAN]);
+        assert!(field.cosign_accepts(&image, "c", REVIEW));
+        let said = field.ask_modelcar(&Question::new(&image, "c")).unwrap_err();
+        assert!(said.contains(&format!("an attestation (`{REVIEW}`), not an image signature")), "{said}");
+
+        field.sign(&image, "c", &[]);
+        field.expect(&image, "c", ALL);
+    }
+}
+
+#[test]
+fn signers_of_both_tools_survive_each_other_in_both_formats() {
+    let (Some(field), Some(hosts)) = (Field::new(), Host::both()) else { return };
+    for image in images(&hosts) {
+        let pinned = field.build(&image, &[]);
+        let classic = ["--new-bundle-format=false", "--sign-container-identity", &image];
+        let cosign_signs = |key: &str| {
+            field.cosign_sign(&pinned, key, &[]);
+            field.cosign_sign(&pinned, key, &classic);
+        };
+        cosign_signs("c");
+        field.expect(&image, "c", ALL);
+        field.sign(&image, "a", &[]);
+        cosign_signs("b");
+        for key in ["a", "b", "c"] {
+            field.expect(&image, key, ALL);
+            field.expect(&pinned, key, ALL);
+        }
+    }
+}
+
+/// cosign's signature under its own name is the usual one: it goes on passing for cosign, modelcar's passes for all.
+#[test]
+fn modelcar_on_top_of_plain_cosign_keeps_cosigns_signatures() {
+    let (Some(field), Some(hosts)) = (Field::new(), Host::both()) else { return };
+    for image in images(&hosts) {
+        let pinned = field.build(&image, &[]);
+        field.cosign_sign(&pinned, "c", &[]);
+        field.cosign_sign(&pinned, "c", &["--new-bundle-format=false"]);
+        field.sign(&image, "a", &[]);
+        field.expect(&image, "a", ALL);
+        field.expect(&image, "c", &[BUNDLE, CLASSIC]);
+        // and signing again finds its own among them
+        let again = run(field.modelcar().args(["sign", &image, "--key", "a.key"]));
+        assert!(String::from_utf8_lossy(&again.stderr).contains("nothing to add"), "{again:?}");
+    }
+}
+
+/// A rule of podman's policy for an image whose signatures name where it came from.
+fn remapped(to: &str, from: &str) -> Value {
+    json!({"type": "remapIdentity", "prefix": to, "signedPrefix": from})
+}
+
+#[test]
+fn signatures_travel_from_registry_to_layout_to_registry() {
+    let (Some(field), Some(hosts)) = (Field::new(), Host::both()) else { return };
+    for (from, to) in [(0, 1), (1, 0)].map(|(from, to)| (&hosts[from].host, &hosts[to].host)) {
+        let original = format!("{from}/models/iris:v1");
+        let copy = format!("{to}/mirror/iris:v1");
+        field.build(&original, &[]);
+        field.sign(&original, "a", &[]);
+        let layout = format!("layout-{}", from.replace(':', "-"));
+        run(field.modelcar().args(["pull", "-q", &original, &layout]));
+        run(field.modelcar().args(["push", "-q", &format!("oci:{layout}:{original}"), &copy]));
+        let pinned = format!("{to}/mirror/iris@{}", field.manifests(&copy)[0]);
+
+        // under its new name podman refuses it, and so does modelcar: the signatures vouch for the old one
+        field.expect(&copy, "a", &[BUNDLE, CLASSIC]);
+        let said = field.ask_modelcar(&Question::new(&copy, "a")).unwrap_err();
+        assert!(said.contains(&format!("identity `{original}` is not accepted for `{copy}`")), "{said}");
+        // both can be told where it came from
+        let rules = [
+            remapped(&format!("{to}/mirror"), &format!("{from}/models")),
+            json!({"type": "exactReference", "dockerReference": original}),
+            json!({"type": "exactRepository", "dockerRepository": format!("{from}/models/iris")}),
+        ];
+        for (name, rule) in [&copy, &pinned].into_iter().flat_map(|name| rules.iter().map(move |rule| (name, rule))) {
+            let question = Question { signed_identity: rule.clone(), identity: Some(&original), ..Question::new(name, "a") };
+            field.expect_answer(&question, ALL);
+        }
+        // but not what it never was
+        let prod = original.replace(":v1", ":prod");
+        let rule = json!({"type": "exactReference", "dockerReference": prod});
+        let question = Question { signed_identity: rule, identity: Some(&prod), ..Question::new(&copy, "a") };
+        field.expect_answer(&question, &[BUNDLE, CLASSIC]);
+    }
+}
+
+#[test]
+fn one_name_per_consumer_lets_a_mirror_keep_its_own() {
+    let (Some(field), Some(hosts)) = (Field::new(), Host::both()) else { return };
+    let [origin, mirror] = images(&hosts);
+    field.build(&origin, &[]);
+    field.sign(&origin, "a", &["--sign-identity", &origin, "--sign-identity", &mirror]);
+    run(field.modelcar().args(["push", "-q", &origin, &mirror]));
+    field.expect(&origin, "a", ALL);
+    field.expect(&mirror, "a", ALL);
+}

@@ -1,0 +1,280 @@
+//! The verifiers of the field, asked about the same image with the same key: cosign in both of its modes, the library inside
+//! podman, skopeo and CRI-O, and modelcar itself.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+use super::registry::Registry;
+use super::{clean_command, modelcar, need, repo_root, run, stdout_of, temp_dir};
+
+/// cosign 3 as it comes, where it found bundles.
+pub const BUNDLE: &str = "cosign, bundle";
+/// cosign 3 told to look at `.sig` tags, and cosign 1 and 2.
+pub const CLASSIC: &str = "cosign, classic";
+/// containers/image with the default rule for names, `matchRepoDigestOrExact`.
+pub const PODMAN: &str = "podman";
+/// `modelcar verify`.
+pub const MODELCAR: &str = "modelcar";
+/// Everybody.
+pub const ALL: &[&str] = &[BUNDLE, CLASSIC, PODMAN, MODELCAR];
+/// Nobody.
+pub const NOBODY: &[&str] = &[];
+
+/// The type of an attestation.
+pub const REVIEW: &str = "https://example.com/review";
+/// What cosign calls a bundle that is an image signature.
+pub const BUNDLE_KIND: &str = "https://sigstore.dev/cosign/sign/v1";
+/// What cosign calls a classic signature.
+pub const CLASSIC_KIND: &str = "cosign container image signature";
+
+const PASSWORD: &str = "correct horse";
+
+/// A registry without the referrers API (Debian's) or with it (go-containerregistry's), until this is dropped.
+pub struct Host {
+    /// `127.0.0.1:PORT`
+    pub host: String,
+    _server: Server,
+}
+
+enum Server {
+    Fallback { _registry: Registry },
+    Native(Child),
+}
+
+impl Host {
+    /// One of either kind. `None` where a peer is missing.
+    pub fn both() -> Option<[Self; 2]> {
+        Some([Self::fallback()?, Self::native()?])
+    }
+
+    /// One without the referrers API.
+    pub fn fallback() -> Option<Self> {
+        let registry = Registry::start()?;
+        Some(Self { host: registry.host.clone(), _server: Server::Fallback { _registry: registry } })
+    }
+
+    /// One with the referrers API.
+    pub fn native() -> Option<Self> {
+        let mut command = Command::new(need("referrers-registry")?);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut host = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut host).unwrap();
+        Some(Self { host: host.trim().to_owned(), _server: Server::Native(child) })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Self::Native(child) = self {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// A home with the keys `a` and `b` of modelcar and `c` of cosign, and all who judge.
+pub struct Field {
+    home: tempfile::TempDir,
+    cosign: PathBuf,
+    policy: PathBuf,
+    oras: PathBuf,
+}
+
+/// What is asked of everybody.
+pub struct Question<'a> {
+    /// By tag or by digest.
+    pub image: &'a str,
+    /// The name of the key.
+    pub key: &'a str,
+    /// The rule for names in podman's policy; null is the default.
+    pub signed_identity: Value,
+    /// `--identity` of modelcar.
+    pub identity: Option<&'a str>,
+}
+
+impl<'a> Question<'a> {
+    /// With the default rules for names.
+    pub fn new(image: &'a str, key: &'a str) -> Self {
+        Self { image, key, signed_identity: Value::Null, identity: None }
+    }
+}
+
+impl Field {
+    /// `None` where a peer is missing.
+    pub fn new() -> Option<Self> {
+        let field = Self { home: temp_dir(), cosign: need("cosign")?, policy: need("containers-policy")?, oras: need("oras")? };
+        for name in ["a", "b"] {
+            run(field.modelcar().args(["keygen", "-q", "--output-key-prefix", name]));
+        }
+        run(field.cosign().args(["generate-key-pair", "--output-key-prefix", "c"]));
+        Some(field)
+    }
+
+    /// A file at home.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    /// modelcar at home.
+    pub fn modelcar(&self) -> Command {
+        self.at_home(modelcar(self.home.path()))
+    }
+
+    fn cosign(&self) -> Command {
+        self.at_home(clean_command(&self.cosign, self.home.path()))
+    }
+
+    fn at_home(&self, mut command: Command) -> Command {
+        command.current_dir(self.home.path()).env("COSIGN_PASSWORD", PASSWORD);
+        command
+    }
+
+    /// Pushes the image of the iris model; gives its name with the digest.
+    pub fn build(&self, image: &str, words: &[&str]) -> String {
+        let model = repo_root().join("testdata/models/iris/logreg_iris.onnx");
+        stdout_of(self.modelcar().args(["build", "-q", "--push", "-t", image]).args(words).arg(model)).trim().to_owned()
+    }
+
+    /// Signs with modelcar.
+    pub fn sign(&self, image: &str, key: &str, words: &[&str]) {
+        run(self.modelcar().args(["sign", "-q", image, "--key", &format!("{key}.key")]).args(words));
+    }
+
+    /// Signs index and children with cosign, without Sigstore's public services.
+    pub fn cosign_sign(&self, pinned: &str, key: &str, words: &[&str]) {
+        let private = ["--yes", "--recursive", "--tlog-upload=false", "--use-signing-config=false", "--allow-http-registry"];
+        run(self.cosign().arg("sign").args(private).args(["--key", &format!("{key}.key")]).args(words).arg(pinned));
+    }
+
+    /// Attaches an attestation of the type `https://example.com/review` to index and children with cosign.
+    pub fn cosign_attest(&self, image: &str, key: &str) {
+        let predicate = self.write("predicate.json", b"{\"approved\": true}");
+        let private = ["--yes", "--tlog-upload=false", "--use-signing-config=false", "--allow-http-registry"];
+        for digest in self.manifests(image) {
+            let mut command = self.cosign();
+            command.arg("attest").args(private).args(["--key", &format!("{key}.key"), "--type", REVIEW, "--predicate"]).arg(&predicate);
+            run(command.arg(format!("{}@{digest}", repository(image))));
+        }
+    }
+
+    /// Whether plain `cosign verify` accepts index and children, and by documents of this type.
+    pub fn cosign_accepts(&self, image: &str, key: &str, kind: &str) -> bool {
+        self.ask_cosign(key, &self.with_children(image), &[], kind).is_ok()
+    }
+
+    /// The manifest of an index and those in it, each by digest.
+    pub fn manifests(&self, image: &str) -> Vec<String> {
+        let found: Value = serde_json::from_slice(&self.oras(&["manifest", "fetch", "--descriptor", image])).unwrap();
+        let index: Value = serde_json::from_slice(&self.oras(&["manifest", "fetch", image])).unwrap();
+        let children = index["manifests"].as_array().unwrap();
+        std::iter::once(&found).chain(children).map(|entry| entry["digest"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// What oras prints.
+    #[track_caller]
+    pub fn oras(&self, words: &[&str]) -> Vec<u8> {
+        let (verb, rest) = words.split_at(if words[0] == "discover" { 1 } else { 2 });
+        run(self.at_home(clean_command(&self.oras, self.home.path())).args(verb).arg("--plain-http").args(rest)).stdout
+    }
+
+    /// Fails unless exactly these accept the image.
+    #[track_caller]
+    pub fn expect(&self, image: &str, key: &str, accepted_by: &[&str]) {
+        self.expect_answer(&Question::new(image, key), accepted_by);
+    }
+
+    /// The same, with rules for names; and whatever is asked, modelcar accepts what both podman and cosign's bundles pass, no more.
+    #[track_caller]
+    pub fn expect_answer(&self, question: &Question<'_>, accepted_by: &[&str]) {
+        let images = self.with_children(question.image);
+        let answers = [
+            (BUNDLE, self.ask_cosign(question.key, &images, &[], BUNDLE_KIND)),
+            (CLASSIC, self.ask_cosign(question.key, &images, &["--new-bundle-format=false"], CLASSIC_KIND)),
+            (PODMAN, self.ask_podman(question)),
+            (MODELCAR, self.ask_modelcar(question)),
+        ];
+        let accepted: Vec<&str> = answers.iter().filter(|(_, answer)| answer.is_ok()).map(|(name, _)| *name).collect();
+        assert_eq!(accepted, accepted_by, "{} with key {}: {answers:#?}", question.image, question.key);
+        let both = accepted.contains(&BUNDLE) && accepted.contains(&PODMAN);
+        assert_eq!(accepted.contains(&MODELCAR), both, "modelcar disagrees: {answers:#?}");
+    }
+
+    /// cosign looks at what it is asked for alone, so it is asked for each child too.
+    fn with_children(&self, image: &str) -> Vec<String> {
+        let children = self.manifests(image).into_iter().skip(1).map(|child| format!("{}@{child}", repository(image)));
+        std::iter::once(image.to_owned()).chain(children).collect()
+    }
+
+    /// Whether cosign accepts every one of these, by signatures of this type.
+    fn ask_cosign(&self, key: &str, images: &[String], words: &[&str], kind: &str) -> Result<String, String> {
+        let offline = ["--insecure-ignore-tlog=true", "--allow-http-registry", "--output=text"];
+        let mut command = self.cosign();
+        command.arg("verify").args(offline).args(["--key", &format!("{key}.pub")]).args(words);
+        let output = command.args(images).output().unwrap();
+        assert!(!self.path(".sigstore").exists(), "cosign went to look for Sigstore's public root");
+        let (accepted, said) = (output.status.success(), said(&output));
+        let is_refusal = said.contains("no matching") || said.contains("no signatures found");
+        assert!(accepted || is_refusal, "cosign could not be asked: {said}");
+        if accepted && said.matches(kind).count() >= images.len() { Ok(said) } else { Err(said) }
+    }
+
+    fn ask_podman(&self, question: &Question<'_>) -> Result<String, String> {
+        let registries = self.path("registries.d");
+        fs::create_dir_all(&registries).unwrap();
+        let host = question.image.split('/').next().unwrap();
+        fs::write(registries.join("test.yaml"), format!("docker:\n  \"{host}\":\n    use-sigstore-attachments: true\n")).unwrap();
+        let policy = self.path("policy.json");
+        fs::write(&policy, self.policy_of(question).to_string()).unwrap();
+        let mut command = clean_command(&self.policy, self.home.path());
+        command.arg("--policy").arg(&policy).arg("--registries-d").arg(&registries).arg("--insecure");
+        let output = command.arg(format!("docker://{}", question.image)).output().unwrap();
+        answer(&output, 1)
+    }
+
+    fn policy_of(&self, question: &Question<'_>) -> Value {
+        let mut rule = json!({"type": "sigstoreSigned", "keyPath": self.path(&format!("{}.pub", question.key))});
+        if !question.signed_identity.is_null() {
+            rule["signedIdentity"] = question.signed_identity.clone();
+        }
+        json!({"default": [{"type": "reject"}], "transports": {"docker": {repository(question.image): [rule]}}})
+    }
+
+    /// What `modelcar verify` says.
+    pub fn ask_modelcar(&self, question: &Question<'_>) -> Result<String, String> {
+        let mut command = self.modelcar();
+        command.args(["verify", question.image, "--key", &format!("{}.pub", question.key)]);
+        command.args(question.identity.iter().flat_map(|identity| ["--identity", identity]));
+        answer(&command.output().unwrap(), 3)
+    }
+
+    /// Writes a file at home.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let file = self.path(name);
+        fs::write(&file, bytes).unwrap();
+        file
+    }
+}
+
+/// Exit code 0 accepts and `refused` refuses; with any other, the question was not answered.
+fn answer(output: &Output, refused: i32) -> Result<String, String> {
+    match output.status.code() {
+        Some(0) => Ok(said(output)),
+        Some(code) if code == refused => Err(said(output)),
+        _ => panic!("could not be asked: {}", said(output)),
+    }
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// `host/repo` of `host/repo:tag` or `host/repo@digest`.
+pub fn repository(image: &str) -> &str {
+    let name = image.split('@').next().unwrap();
+    let slash = name.rfind('/').unwrap();
+    name[slash..].find(':').map_or(name, |colon| &name[..slash + colon])
+}
