@@ -1,6 +1,6 @@
 //! `modelcar build`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -72,8 +72,9 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
-        let (model, layout) = self.model.read(&self.tag)?;
         let destination = destination::decide(&self.tag, self.output.as_ref(), self.push, &self.model.stem())?;
+        self.model.keep_apart(&destination)?;
+        let (model, layout) = self.model.read(&self.tag)?;
         tell(ui, &model, &layout);
         let build = self.model.plan(&model, layout, &self.registry, ui)?;
         let (built, time) = timed(|| -> Result<Built, CliError> {
@@ -83,8 +84,8 @@ impl Args {
             let store = self.registry.open(&destination.location, Access::Write)?;
             Ok(build.run(store.as_ref(), &destination.names, &ui.watch())?)
         })?;
-        let verb = if self.dry_run { "would be" } else { "stored" };
-        ui.step("build", format!("{} {verb} as {}", summary(&built), destination.location), time);
+        let verb = if self.dry_run { "nothing written; it would be" } else { "stored as" };
+        ui.step("build", format!("{}, {verb} {}", summary(&built), destination.location), time);
         self.print(ui, &built, &destination)
     }
 
@@ -105,6 +106,20 @@ impl ModelArgs {
         let model = model::read(&self.model, &ReadOptions { follow_links })?;
         let layout = model::lay_out(&model, self.runtime, &self.name(names))?;
         Ok((model, layout))
+    }
+
+    /// An archive inside the model's folder would be packed by the next build. (A layout there is known by its files and left out.)
+    pub(super) fn keep_apart(&self, destination: &Destination) -> Result<(), CliError> {
+        let Location::Archive { file, .. } = &destination.location else { return Ok(()) };
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let (Ok(folder), Ok(model)) = (folder.canonicalize(), self.model.canonicalize()) else { return Ok(()) };
+        if !model.is_dir() || !folder.starts_with(model) {
+            return Ok(());
+        }
+        Err(CliError::usage(
+            format!("{} lies inside the model's folder", file.display()),
+            "write the archive elsewhere; the next build would pack it",
+        ))
     }
 
     /// The model's name: as given, or the last part of the repository, or of the path.
@@ -159,7 +174,7 @@ pub(super) fn tell(ui: &Ui, model: &Model, layout: &ServingLayout) {
 
 /// `8 layers, 2.0 GiB (105.0 MiB sent)`.
 pub(super) fn summary(built: &Built) -> String {
-    let layers = units::count(built.layers.len() + built.base.len(), "layer");
+    let layers = units::count(built.depth(), "layer");
     format!("{layers}, {} ({} sent)", units::bytes(built.layer_bytes()), units::bytes(built.sent_bytes()))
 }
 

@@ -30,6 +30,9 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
         let path = Path::new(&self.what);
+        if path.join("oci-layout").is_file() {
+            return self.image(ui, &Location::Layout { dir: path.to_owned(), image: None });
+        }
         if path.exists() {
             return self.model(ui, path);
         }

@@ -50,7 +50,7 @@ struct Talk {
     /// Say nothing but errors
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Talk")]
     quiet: bool,
-    /// Say what is done inside; twice for every request
+    /// Say what is done inside, every request to a registry among it; twice for the libraries too
     #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Talk")]
     verbose: u8,
 }

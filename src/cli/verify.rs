@@ -8,7 +8,7 @@ use super::resolve::Found;
 use crate::oci::Location;
 use crate::report::{Ui, timed, trust};
 use crate::store::Access;
-use crate::trust::{KeyError, PublicKey, SignReport, VerifyReport, VerifyRequest, verify};
+use crate::trust::{KeyError, PublicKey, Reason, Refusal, SignReport, VerifyReport, VerifyRequest, verify};
 
 /// The verb's options.
 #[derive(Debug, clap::Args)]
@@ -48,6 +48,16 @@ impl Args {
     }
 }
 
+/// What helps against a refusal.
+fn hint(refusal: &Refusal) -> String {
+    match refusal.reason {
+        Reason::NoSignature => {
+            "`modelcar sign` signs for both kinds of readers; an image copied by another tool may have lost its signatures".to_owned()
+        }
+        _ => "the table above lists every signature that was looked at; `--format json` gives it to scripts".to_owned(),
+    }
+}
+
 impl Args {
     /// A key that is damaged verifies nothing: that is a refusal, and not a failure to check.
     fn load(&self, path: &Path) -> Result<PublicKey, CliError> {
@@ -81,9 +91,5 @@ pub(super) fn accept(found: &Found, report: &VerifyReport) -> Result<(), CliErro
     let refusals = report.refusals();
     let Some(first) = refusals.first() else { return Ok(()) };
     let more = if refusals.len() > 1 { format!(" (and {} more)", refusals.len() - 1) } else { String::new() };
-    Err(CliError::Refused {
-        image: found.pinned(),
-        reasons: format!("{first}{more}"),
-        hint: Some(format!("`modelcar verify {} --key … --format json` lists every signature that was looked at", found.pinned())),
-    })
+    Err(CliError::Refused { image: found.pinned(), reasons: format!("{first}{more}"), hint: Some(hint(first)) })
 }

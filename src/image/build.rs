@@ -62,6 +62,11 @@ impl Built {
         &self.documents.index
     }
 
+    /// The number of layers that a node mounts: those of one platform.
+    pub fn depth(&self) -> usize {
+        self.layers.len() + self.base.len().div_ceil(self.documents.manifests.len().max(1))
+    }
+
     /// The bytes of all layers, base included.
     pub fn layer_bytes(&self) -> u64 {
         self.placed().map(|(size, _)| size).sum()

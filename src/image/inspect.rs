@@ -108,7 +108,7 @@ fn layers(images: &[ImageManifest], platforms: &[String]) -> Vec<LayerInfo> {
 fn content(layer: &Descriptor) -> Option<String> {
     let path = layer.annotations.get("olot.layer.content.inlayerpath")?;
     let below = path.trim_start_matches('/').trim_start_matches(MODELS);
-    Some(if below.is_empty() { "small files".to_owned() } else { below.to_owned() })
+    Some(if below.is_empty() { "several files".to_owned() } else { below.to_owned() })
 }
 
 fn companions(store: &dyn Store, digest: &Digest) -> Result<Companions, ImageError> {

@@ -89,6 +89,7 @@ fn hash_each(layers: &[LayerTar], watch: &Watch, mut each: impl FnMut(usize, Lay
     for layer in order {
         let digests = hash(&layers[layer], &seen).map_err(ImageError::Reading).inspect_err(|_| watch.stop())?;
         let descriptor = Descriptor::new(media_type::LAYER_TAR, digests.layer, layers[layer].size());
+        tracing::debug!("hashed layer {}: {} of {} bytes", layer + 1, descriptor.digest, descriptor.size);
         each(layer, digests, Blob { descriptor, source: Arc::new(layers[layer].clone()) });
     }
     Ok(())
@@ -112,8 +113,10 @@ fn place_blob(number: usize, blob: Blob, store: &dyn Store, watch: &Watch) -> Re
     let sent = !store.has_blob(&blob.descriptor)?;
     if sent {
         store.put_blob(&blob.descriptor, &Metered { source: &*blob.source, blob: number, watch: watch.clone() })?;
+        tracing::debug!("stored {} in {}", blob.descriptor.digest, store.name());
         watch.tell(Event::Stored { blob: number });
     } else {
+        tracing::debug!("{} has {}", store.name(), blob.descriptor.digest);
         watch.tell(Event::Present { blob: number });
     }
     Ok(Placed { descriptor: blob.descriptor, sent })

@@ -26,7 +26,7 @@ fn rows(table: &mut Table, manifest: &ManifestReport, format: Format, findings: 
     let platform = manifest.platform.as_ref().map_or_else(|| "index".to_owned(), ToString::to_string);
     let readers = match format {
         Format::Classic => "podman, CRI-O",
-        Format::Bundle => "cosign 3",
+        Format::Bundle => "cosign 3 (bundle)",
     };
     let mut row = |result: String| {
         table.add_row([manifest.digest.short(), platform.clone(), readers.to_owned(), result]);

@@ -167,6 +167,13 @@ fn sync_dir(dir: &Path) -> io::Result<()> {
     }
 }
 
+/// Reads to the end, for the judgement of a verified reader alone.
+pub(super) fn drain(mut reader: Box<dyn Read + Send>) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER];
+    while reader.read(&mut buffer)? > 0 {}
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

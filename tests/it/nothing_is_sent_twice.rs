@@ -53,6 +53,41 @@ fn a_second_push_sends_no_blob_and_a_changed_small_file_only_its_group() {
 }
 
 #[test]
+fn a_damaged_blob_of_a_layout_is_written_anew() {
+    let home = temp_dir();
+    let build = || {
+        let mut command = modelcar(home.path());
+        command.current_dir(home.path()).args(["build", "-q", "--format", "json", "-t", "quay.io/o/m:v1", "m.bin"]);
+        serde_json::from_str::<Value>(&stdout_of(&mut command)).unwrap()
+    };
+    fs::write(home.path().join("m.bin"), vec![7; 2 * MIB]).unwrap();
+    let first = build();
+    let layer = first["layers"][0]["digest"].as_str().unwrap().trim_start_matches("sha256:").to_owned();
+    let blob = home.path().join("modelcar.oci/blobs/sha256").join(layer);
+    let whole = fs::read(&blob).unwrap();
+    let mut damaged = whole.clone();
+    damaged[MIB] ^= 1;
+    fs::write(&blob, damaged).unwrap();
+    let second = build();
+    assert_eq!((&second["digest"], &second["layers"][0]["sent"]), (&first["digest"], &Value::Bool(true)));
+    assert!(fs::read(&blob).unwrap() == whole);
+}
+
+#[test]
+fn a_build_in_the_models_own_folder_gives_the_same_image_again() {
+    let home = temp_dir();
+    fs::write(home.path().join("m.bin"), vec![7; 1000]).unwrap();
+    let build = |more: &[&str]| {
+        modelcar(home.path()).current_dir(home.path()).args(["build", "-q", "-t", "quay.io/o/m:v1", "."]).args(more).output().unwrap()
+    };
+    let first = build(&[]);
+    assert!(first.status.success());
+    assert_eq!(build(&[]).stdout, first.stdout);
+    let refused = build(&["-o", "oci-archive:m.tar"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", String::from_utf8_lossy(&refused.stderr));
+}
+
+#[test]
 fn a_second_build_into_a_layout_writes_no_blob() {
     let home = temp_dir();
     let model = home.path().join("m.bin");

@@ -57,7 +57,7 @@ fn another_tag_of_a_signed_digest_passes_only_once_it_is_signed_too() {
 fn what_cosign_signs_is_judged_as_podman_judges_it() {
     // how cosign signs, who accepts it, what modelcar says
     let table: [(&[&str], &[&str], &str); 2] = [
-        (&[], &[BUNDLE], "podman, CRI-O  refused: no signature exists"),
+        (&[], &[BUNDLE], "refused: no signature exists"),
         (&["--new-bundle-format=false"], &[CLASSIC], "has no tag, so OpenShift's default policy (MatchRepoDigestOrExact) refuses it"),
     ];
     let (Some(field), Some(hosts)) = (Field::new(), Host::both()) else { return };

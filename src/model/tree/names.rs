@@ -37,6 +37,9 @@ pub(super) fn litter(path: &str) -> Option<&'static str> {
         ".hg" | ".svn" => Some("version control"),
         ".DS_Store" | "Thumbs.db" | "desktop.ini" => Some("left by the desktop"),
         "__pycache__" | ".ipynb_checkpoints" => Some("left by Python"),
+        ".env" | ".netrc" | ".npmrc" | ".pypirc" | ".ssh" | ".aws" | ".kube" | ".docker" | "id_rsa" | "id_ed25519" | "cosign.key" => {
+            Some("it may hold a secret, and an image is public to all who can pull it")
+        }
         "huggingface" if folder == ".cache" || folder.ends_with("/.cache") => Some("left by the download"),
         _ => None,
     }

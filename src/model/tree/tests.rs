@@ -216,3 +216,21 @@ fn executable_follows_the_owner_only() {
     let tree = scan(dir.path()).unwrap();
     assert_eq!(tree.files().iter().map(|file| file.executable).collect::<Vec<_>>(), [true, false]);
 }
+
+#[test]
+fn an_image_of_an_earlier_build_is_not_packed_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |path: &str| {
+        let path = dir.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "{}").unwrap();
+    };
+    for path in
+        ["model.bin", "modelcar.oci/oci-layout", "modelcar.oci/index.json", "modelcar.oci/blobs/sha256/00", "sub/index.json", ".env"]
+    {
+        write(path);
+    }
+    let (files, notes) = Tree::scan(dir.path(), Links::Inside).unwrap().into_parts();
+    assert_eq!(files.iter().map(|file| file.path.as_str()).collect::<Vec<_>>(), ["model.bin", "sub/index.json"]);
+    assert!(notes.iter().any(|note| note.contains("modelcar.oci")) && notes.iter().any(|note| note.contains(".env")), "{notes:?}");
+}

@@ -34,6 +34,11 @@ pub(super) fn regular_file(path: String, source: PathBuf, metadata: &Metadata) -
     Ok(ModelFile::new(path, source, metadata))
 }
 
+/// Whether a folder is an OCI layout: <https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md>.
+fn is_layout(folder: &Path) -> bool {
+    folder.join("oci-layout").is_file() && folder.join("index.json").is_file()
+}
+
 fn kind(file_type: FileType) -> &'static str {
     match file_type {
         kind if kind.is_dir() => "a folder",
@@ -91,6 +96,10 @@ impl Walk<'_> {
             return Ok(());
         }
         let (source, metadata) = self.resolved(found)?;
+        if metadata.is_dir() && is_layout(&source) {
+            self.left_out.push(format!("left out {path}: an OCI layout, such as the image of an earlier build"));
+            return Ok(());
+        }
         if metadata.is_dir() {
             return self.folder(&path, &source, &metadata);
         }

@@ -131,7 +131,7 @@ fn only_name(digest: Digest, mut names: Vec<String>) -> ManifestRef {
 /// Refuses a manifest whose parts are not all there: a reader must never see half an image.
 pub(crate) fn check_parts(store: &dyn Contents, listing: &Listing) -> Result<(), StoreError> {
     for part in &listing.parts {
-        if !store.has_blob(part)? {
+        if store.size_of(&part.digest)? != Some(part.size) {
             return Err(StoreError::BlobNotFound { store: store.name(), digest: part.digest });
         }
     }

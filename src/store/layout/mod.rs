@@ -154,8 +154,17 @@ impl Contents for LayoutStore {
 }
 
 impl Store for LayoutStore {
+    /// Reads the blob: a disk, unlike a registry, may hold other bytes than it was given, and a build that trusts the size alone
+    /// would sign and deploy them. A damaged blob counts as missing, so that it is written anew.
     fn has_blob(&self, blob: &Descriptor) -> Result<bool, StoreError> {
-        Ok(self.size_of(&blob.digest)? == Some(blob.size))
+        if self.size_of(&blob.digest)? != Some(blob.size) {
+            return Ok(false);
+        }
+        let whole = files::drain(self.get_blob(blob)?);
+        if let Err(error) = &whole {
+            tracing::warn!("{} is damaged and will be replaced: {error}", self.blob(&blob.digest).display());
+        }
+        Ok(whole.is_ok())
     }
 
     fn put_blob(&self, blob: &Descriptor, source: &dyn BlobSource) -> Result<(), StoreError> {

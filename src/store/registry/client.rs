@@ -210,6 +210,7 @@ impl Client {
 
     fn settled(&self, response: Response) -> Result<Response, Failure> {
         let status = response.status.as_u16();
+        tracing::debug!("{} {} answered {status}", response.method, shown(&response.url));
         if is_transient(status) {
             let trouble = Trouble::of(&response);
             return Err(Failure::transient(trouble, self.refused(response)));
