@@ -3,7 +3,7 @@
 //! [`plan`] decides which file goes into which layer. [`tar`] lays each layer out as a deterministic tar of known length that can
 //! be read as often as wanted. [`transfer`] hashes one layer while others are sent. [`compose`] writes the documents around them
 //! (pure), and [`build`] does all of it in order: blobs, configs, manifests, and the tag last. [`base`] is what lies below the
-//! model: modelcar's own [`shell`], nothing, or another image. [`copy`] and [`extract`] go the other way.
+//! model: modelcar's own shell (`shell.rs`), nothing, or another image. [`copy`] and [`extract`] go the other way.
 //!
 //! Same model, same options: same digest, on any machine, in any file order, under any umask or time zone.
 
