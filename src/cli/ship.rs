@@ -13,7 +13,7 @@ use super::{CliError, verify};
 use crate::image::Build;
 use crate::oci::{Digest, Location, ManifestRef, RawManifest, Reference};
 use crate::report::{Ui, timed, units};
-use crate::rollout::{CommitId, CommitNote, Repository, Service, SiteChange, SiteName, commit_message, plan};
+use crate::rollout::{CommitId, CommitNote, Repository, RolloutError, Service, SiteChange, SiteName, commit_message, plan};
 use crate::store::{Access, Store};
 use crate::trust::PrivateKey;
 
@@ -49,13 +49,14 @@ impl Args {
         let repository = Repository::open(&self.gitops)?;
         let key = self.key.load()?;
         let build = self.build(ui)?;
-        self.preflight(&repository, &build, &name)?;
+        self.preflight(ui, &repository, &build, &name)?;
         if self.dry_run {
             return self.rehearse(ui, &build, &name, &key);
         }
         let found = self.store(ui, &build, &destination)?;
         self.prove(ui, &found, &name, &key).map_err(|error| self.unsigned(&found, error))?;
         let service = self.of(&found.manifest, &name)?;
+        let _alone = repository.lock()?;
         let change = self.write_patch(ui, &service)?;
         let commit = self.commit(ui, &repository, &change, &service, &key)?;
         Self::conclude(ui, &found, commit)
@@ -63,8 +64,20 @@ impl Args {
 
     /// Whatever the site or the repository would refuse is refused before the first byte is sent. The digest is not known yet; any
     /// other stands for it.
-    fn preflight(&self, repository: &Repository, build: &Build, name: &Reference) -> Result<(), CliError> {
+    fn preflight(&self, ui: &Ui, repository: &Repository, build: &Build, name: &Reference) -> Result<(), CliError> {
+        let _alone = if self.dry_run { None } else { Some(repository.lock()?) };
         let service = self.service.service(name.pinned(Digest::of(b"")), build.annotations());
+        let change = plan(&self.gitops, &self.site, &service)?;
+        repository.ensure_ready(change.needed())?;
+        match repository.ensure_committed(&change.edited()) {
+            Err(RolloutError::Uncommitted { .. }) => self.ensure_own(ui, repository, build, name),
+            result => Ok(result?),
+        }
+    }
+
+    /// Uncommitted files may be what an interrupted run of this same command wrote. Only the true digest tells.
+    fn ensure_own(&self, ui: &Ui, repository: &Repository, build: &Build, name: &Reference) -> Result<(), CliError> {
+        let service = self.of(build.dry_run(&ui.watch())?.index(), name)?;
         Ok(repository.ensure_committed(&plan(&self.gitops, &self.site, &service)?.edited())?)
     }
 
@@ -164,7 +177,7 @@ impl Args {
         let signer = key.public().hint();
         let note = CommitNote { site: &self.site, old_digest: change.old_digest, signer: Some(&signer) };
         let message = commit_message(service, &note);
-        let (commit, time) = timed(|| repository.commit(&change.paths(), &message))?;
+        let (commit, time) = timed(|| repository.commit_change(change, &message))?;
         ui.step("commit", commit.as_ref().map_or_else(|| "nothing to commit".to_owned(), ToString::to_string), time);
         Ok(commit)
     }

@@ -31,6 +31,9 @@ pub struct SiteChange {
     pub(super) root: PathBuf,
     /// Every file that the rollout needs, changed or not.
     pub(super) needed: Vec<PathBuf>,
+    /// Those of them that are modelcar's own, and the new ones: committed with every change, so that what an interrupted run wrote
+    /// comes along.
+    pub(super) own: Vec<PathBuf>,
 }
 
 impl SiteChange {
@@ -39,10 +42,19 @@ impl SiteChange {
         self.files.is_empty()
     }
 
-    /// What to commit, relative to the GitOps folder: the files that change; where none does, every file that the rollout needs, so
-    /// that a commit that failed the last time is made up for.
+    /// What to commit, relative to the GitOps folder: the files that change and modelcar's own; where none changes, every file that
+    /// the rollout needs, so that a commit that failed the last time is made up for.
     pub fn paths(&self) -> Vec<PathBuf> {
-        if self.is_empty() { self.needed.clone() } else { self.files.iter().map(|file| file.path.clone()).collect() }
+        if self.is_empty() {
+            return self.needed.clone();
+        }
+        let changed = self.files.iter().map(|file| &file.path);
+        changed.chain(self.own.iter().filter(|own| self.files.iter().all(|file| file.path != **own))).cloned().collect()
+    }
+
+    /// Every file that the rollout needs, changed or not, relative to the GitOps folder.
+    pub fn needed(&self) -> &[PathBuf] {
+        &self.needed
     }
 
     /// The files that were there before and are edited, relative to the GitOps folder; for [`super::Repository::ensure_committed`].
@@ -69,9 +81,35 @@ impl SiteChange {
     pub fn write(&self) -> Result<(), RolloutError> {
         let staged = self.files.iter().map(|file| self.stage(file)).collect::<Result<Vec<_>, _>>()?;
         for (file, target) in staged {
-            file.persist(&target).map_err(|error| RolloutError::io("write", &target)(error.error))?;
+            let written = file.persist(&target).map_err(|error| RolloutError::io("write", &target)(error.error));
+            written.map(drop).inspect_err(|_| drop(self.restore()))?;
         }
         Ok(())
+    }
+
+    /// Takes back what [`Self::write`] wrote; a file that somebody has edited since stays.
+    ///
+    /// # Errors
+    /// A file cannot be read or written.
+    pub fn restore(&self) -> Result<(), RolloutError> {
+        for file in self.files.iter().rev() {
+            let target = self.root.join(&file.path);
+            if yaml::read(&target)?.as_ref() == Some(&file.after) {
+                restore(&target, file.before.as_deref()).map_err(RolloutError::io("restore", &target))?;
+                self.remove_empty_folders(&target);
+            }
+        }
+        Ok(())
+    }
+
+    /// Folders that hold nothing any more; git knows no empty ones.
+    fn remove_empty_folders(&self, target: &Path) {
+        for folder in target.ancestors().skip(1).take_while(|folder| *folder != self.root) {
+            // A folder that is not empty stays, and so do those above it.
+            if fs::remove_dir(folder).is_err() {
+                return;
+            }
+        }
     }
 
     /// The new text in a temporary file beside its place.
@@ -86,6 +124,12 @@ impl SiteChange {
         let staged = write_beside(folder, &target, &file.after).map_err(RolloutError::io("write", &target))?;
         Ok((staged, target))
     }
+}
+
+fn restore(target: &Path, before: Option<&str>) -> std::io::Result<()> {
+    let Some(text) = before else { return fs::remove_file(target) };
+    write_beside(target.parent().unwrap_or(target), target, text)?.persist(target)?;
+    Ok(())
 }
 
 fn write_beside(folder: &Path, target: &Path, text: &str) -> std::io::Result<NamedTempFile> {
@@ -119,7 +163,7 @@ mod tests {
 
     fn change(root: &Path, path: &str, before: Option<&str>, after: &str) -> SiteChange {
         let file = FileChange { path: path.into(), before: before.map(str::to_owned), after: after.to_owned() };
-        SiteChange { files: vec![file], old_digest: None, root: root.to_owned(), needed: vec![] }
+        SiteChange { files: vec![file], old_digest: None, root: root.to_owned(), needed: vec![], own: vec![] }
     }
 
     #[test]
@@ -146,6 +190,22 @@ mod tests {
         let names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["second"]);
         assert_eq!(fs::read_to_string(dir.path().join("second")).unwrap(), "theirs\n");
+    }
+
+    #[test]
+    fn takes_back_what_it_wrote_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("old"), "old\n").unwrap();
+        let mut change = change(dir.path(), "sites/a/new", None, "mine\n");
+        for (path, before) in [("old", Some("old\n")), ("theirs", None)] {
+            change.files.push(FileChange { path: path.into(), before: before.map(str::to_owned), after: "mine\n".into() });
+        }
+        change.write().unwrap();
+        fs::write(dir.path().join("theirs"), "theirs\n").unwrap();
+        change.restore().unwrap();
+        assert_eq!(fs::read_to_string(dir.path().join("old")).unwrap(), "old\n");
+        assert_eq!(fs::read_to_string(dir.path().join("theirs")).unwrap(), "theirs\n");
+        assert!(!dir.path().join("sites").exists());
     }
 
     #[test]

@@ -159,6 +159,34 @@ pub enum RolloutError {
         /// The folder.
         dir: PathBuf,
     },
+    /// A repository without files.
+    #[error("{} is a bare repository: there are no files to edit", dir.display())]
+    Bare {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// A commit now would become part of something else.
+    #[error("a {operation} is in progress in {}", dir.display())]
+    InProgress {
+        /// The folder.
+        dir: PathBuf,
+        /// What git is in the middle of: "merge", "rebase".
+        operation: &'static str,
+    },
+    /// No branch would carry the commit.
+    #[error("{} is on no branch: a commit there would reach nobody", dir.display())]
+    Detached {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// A file of the rollout that git is told not to see.
+    #[error("git ignores {files} in {}", dir.display())]
+    Ignored {
+        /// The folder.
+        dir: PathBuf,
+        /// The files, separated by `, `.
+        files: String,
+    },
     /// Another git works on the same repository.
     #[error("another git process holds the lock of {}: {output}", dir.display())]
     Locked {
@@ -229,12 +257,18 @@ impl RolloutError {
             Self::NoWorkTree { dir, .. } => format!("`git init {}` makes it a repository", dir.display()),
             Self::NoIdentity { .. } => {
                 "`git config user.name NAME` and `git config user.email ADDRESS`, or set GIT_AUTHOR_NAME, GIT_AUTHOR_EMAIL, \
-                 GIT_COMMITTER_NAME and GIT_COMMITTER_EMAIL; the edited files are in the work tree"
+                 GIT_COMMITTER_NAME and GIT_COMMITTER_EMAIL"
                     .to_owned()
             }
-            Self::Locked { .. } => "wait for it and run again; nothing is lost, the edited files are in the work tree".to_owned(),
+            Self::Bare { dir } => format!("`git clone {} DIR` makes a work tree; name that one", dir.display()),
+            Self::InProgress { operation, .. } => format!("finish it, or `git {operation} --abort`; then run again"),
+            Self::Detached { .. } => "`git switch BRANCH` first".to_owned(),
+            Self::Ignored { .. } => "take them out of .gitignore (`git check-ignore -v FILE` names the line)".to_owned(),
+            Self::Locked { .. } => {
+                "wait for it and run again; where no git is at work, a crashed one left the lock file: delete it".to_owned()
+            }
             Self::Uncommitted { .. } => "commit or stash them first, so that they do not slip into the rollout's commit".to_owned(),
-            Self::Git { .. } => "nothing is lost: edited files stay in the work tree; run again once the cause is gone".to_owned(),
+            Self::Git { .. } => "the files are as they were before; run again once the cause is gone: nothing is sent twice".to_owned(),
             Self::Serialize { .. } | Self::Io { .. } | Self::Yaml { .. } | Self::TooLarge { .. } => return None,
         })
     }

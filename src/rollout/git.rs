@@ -8,7 +8,7 @@ use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
-use super::RolloutError;
+use super::{RolloutError, SiteChange};
 
 /// How much of git's and its hooks' talk is kept, in bytes.
 const MAX_OUTPUT: u64 = 64 << 10;
@@ -41,7 +41,7 @@ const FOREIGN: [&str; 18] = [
 /// A folder in a git work tree; it need not be the tree's top.
 #[derive(Clone, Debug)]
 pub struct Repository {
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
     env: Vec<(OsString, OsString)>,
 }
 
@@ -75,10 +75,14 @@ impl Repository {
     pub fn open_with_env(dir: &Path, env: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Self, RolloutError> {
         let repository = Self { dir: dir.to_owned(), env: env.into_iter().collect() };
         let said = repository.run(&["rev-parse", "--is-inside-work-tree"], &[], "")?;
-        if said.status.success() && said.stdout.trim() == "true" {
-            Ok(repository)
-        } else {
-            Err(RolloutError::NoWorkTree { dir: dir.to_owned(), output: said.shown() })
+        if said.status.success() && said.stdout.trim() == "true" { Ok(repository) } else { Err(repository.no_work_tree(&said)) }
+    }
+
+    fn no_work_tree(&self, said: &Said) -> RolloutError {
+        let dir = self.dir.clone();
+        match self.run(&["rev-parse", "--is-bare-repository"], &[], "") {
+            Ok(bare) if bare.stdout.trim() == "true" => RolloutError::Bare { dir },
+            _ => RolloutError::NoWorkTree { dir, output: said.shown() },
         }
     }
 
@@ -114,17 +118,41 @@ impl Repository {
         Ok(Some(CommitId(head.trim().to_owned())))
     }
 
+    /// Commits a change that was written. When git, a hook or a lock says no, the files are put back and unstaged, so that the same
+    /// command can be run again. `None` when the last commit has everything.
+    ///
+    /// # Errors
+    /// Those of [`Self::commit`].
+    pub fn commit_change(&self, change: &SiteChange, message: &str) -> Result<Option<CommitId>, RolloutError> {
+        // With nothing to write, what an interrupted run left is made up for; where it left nothing, other edits are the user's.
+        if change.is_empty() && !self.is_dirty(&change.own)? {
+            return Ok(None);
+        }
+        let paths = change.paths();
+        self.commit(&paths, message).inspect_err(|_| self.undo(change, &paths))
+    }
+
+    /// Best effort: the first error is the one to tell.
+    fn undo(&self, change: &SiteChange, paths: &[PathBuf]) {
+        if let Err(error) = change.restore() {
+            tracing::warn!("cannot put the files back: {error}");
+        }
+        if let Err(error) = self.succeed(&["reset", "--quiet"], paths, "") {
+            tracing::debug!("cannot unstage: {error}");
+        }
+    }
+
     fn is_dirty(&self, paths: &[PathBuf]) -> Result<bool, RolloutError> {
         Ok(!self.succeed(&["status", "--porcelain", "--untracked-files=all"], paths, "")?.is_empty())
     }
 
     /// Runs git and gives its standard output.
-    fn succeed(&self, args: &[&str], paths: &[PathBuf], stdin: &str) -> Result<String, RolloutError> {
+    pub(super) fn succeed(&self, args: &[&str], paths: &[PathBuf], stdin: &str) -> Result<String, RolloutError> {
         let said = self.run(args, paths, stdin)?;
         if said.status.success() { Ok(said.stdout) } else { Err(self.failure(args.first().copied().unwrap_or_default(), &said)) }
     }
 
-    fn failure(&self, command: &str, said: &Said) -> RolloutError {
+    pub(super) fn failure(&self, command: &str, said: &Said) -> RolloutError {
         let (dir, output) = (self.dir.clone(), said.shown());
         let says = |words: &str| said.stderr.contains(words);
         if says(".lock': File exists") {
@@ -136,7 +164,7 @@ impl Repository {
         RolloutError::Git { command: command.to_owned(), dir, output }
     }
 
-    fn run(&self, args: &[&str], paths: &[PathBuf], stdin: &str) -> Result<Said, RolloutError> {
+    pub(super) fn run(&self, args: &[&str], paths: &[PathBuf], stdin: &str) -> Result<Said, RolloutError> {
         let mut command = self.command();
         command.args(args);
         if !paths.is_empty() {
@@ -168,9 +196,9 @@ fn literal(path: &Path) -> OsString {
 }
 
 /// What a git said before it ended.
-struct Said {
-    status: ExitStatus,
-    stdout: String,
+pub(super) struct Said {
+    pub(super) status: ExitStatus,
+    pub(super) stdout: String,
     stderr: String,
 }
 

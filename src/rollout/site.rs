@@ -88,10 +88,12 @@ impl Site<'_> {
         let kustomization = self.kustomization(overlay, &base, &model)?;
         let mut needed = vec![model.file.path.clone(), kustomization.path.clone()];
         needed.extend(Some(self.file("base")).filter(|base_path| base.file.is_some() || self.root.join(base_path).exists()));
+        let mut own = vec![model.file.path.clone()];
+        own.extend(base.file.iter().map(|file| file.path.clone()));
         // The kustomization is last: until it names the others, they change nothing for the site.
         let files = [Some(model.file), base.file, Some(kustomization)];
         let files = files.into_iter().flatten().filter(|file| file.before.as_ref() != Some(&file.after)).collect();
-        Ok(SiteChange { files, old_digest: model.old_digest, root: self.root, needed })
+        Ok(SiteChange { files, old_digest: model.old_digest, root: self.root, needed, own })
     }
 
     /// `sites/SITE/FOLDER/NAME.yaml`.

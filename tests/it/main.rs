@@ -19,6 +19,7 @@ mod real_verifiers_on_forgeries;
 mod registry;
 mod rollout_git;
 mod rollout_patch;
+mod rollout_recovers;
 mod rollout_site;
 mod rooms_import_downwards;
 mod same_model_same_digest;

@@ -9,7 +9,7 @@ use crate::support::registry::Registry;
 use crate::support::{clean_command, modelcar, need, repo_root, run, stdout_of, temp_dir};
 
 /// A home with a key pair and a GitOps repository.
-fn bench() -> tempfile::TempDir {
+pub fn bench() -> tempfile::TempDir {
     let home = temp_dir();
     run(command(home.path()).args(["keygen", "-q"]));
     git(home.path(), &["init", "-q", "."]);
@@ -18,26 +18,26 @@ fn bench() -> tempfile::TempDir {
     home
 }
 
-fn git(home: &Path, words: &[&str]) -> String {
+pub fn git(home: &Path, words: &[&str]) -> String {
     let dir = home.join("gitops");
     fs::create_dir_all(&dir).unwrap();
     stdout_of(clean_command("git", home).arg("-C").arg(dir).args(words))
 }
 
-fn command(home: &Path) -> Command {
+pub fn command(home: &Path) -> Command {
     let mut command = modelcar(home);
     command.current_dir(home).env("COSIGN_PASSWORD", "");
     command
 }
 
-fn ship(home: &Path, image: &str, more: &[&str]) -> Output {
+pub fn ship(home: &Path, image: &str, more: &[&str]) -> Output {
     let model = repo_root().join("testdata/models/iris/logreg_iris.onnx");
     let words = ["--key", "cosign.key", "--gitops", "gitops", "--site", "edge-site-01", "--name", "iris"];
     command(home).arg("ship").arg(model).arg(image).args(words).args(more).output().unwrap()
 }
 
 #[track_caller]
-fn shipped(home: &Path, image: &str) -> (String, String) {
+pub fn shipped(home: &Path, image: &str) -> (String, String) {
     let output = ship(home, image, &[]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
