@@ -1,8 +1,10 @@
 //! Options that several verbs share.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use crate::oci::{Annotations, Location, Timestamp};
+use crate::rollout::RolloutError;
 use crate::store::{self, Access, Store, StoreOptions};
 
 use super::CliError;
@@ -58,6 +60,14 @@ pub(super) fn created() -> Result<Timestamp, CliError> {
     let seconds = value.to_str().and_then(|text| text.parse().ok());
     let wrong = || CliError::usage(format!("SOURCE_DATE_EPOCH is {}", value.display()), "it is a whole number of seconds since 1970");
     seconds.map(Timestamp::from_seconds).ok_or_else(wrong)
+}
+
+/// A word of the rollout room, with the words there are where it is another one.
+pub(super) fn word<T: FromStr<Err = RolloutError>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: RolloutError| match error.hint() {
+        Some(hint) => format!("{error}\n\nhint: {hint}"),
+        None => error.to_string(),
+    })
 }
 
 /// An image location, with the hint where it cannot be read.

@@ -14,24 +14,27 @@ use crate::store::{Access, StoreError};
 #[command(next_help_heading = "InferenceService")]
 pub(super) struct ServiceArgs {
     /// The InferenceService's name
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = options::word::<ServiceName>)]
     pub(super) name: ServiceName,
-    /// The namespace, where one is written
+    /// The namespace of a new InferenceService, and in a kustomization the patch's target
     #[arg(long, value_name = "NAME")]
     pub(super) namespace: Option<String>,
-    /// What the cluster's KServe can do: 0.15, 0.17, 0.20, 0.21, or an OpenShift AI version such as rhoai-3.4
-    #[arg(long, value_name = "VERSION", default_value = "0.17")]
-    pub(super) kserve: Generation,
-    /// How KServe mounts the image: modelcar, native, fetch
-    #[arg(long, value_name = "DELIVERY", default_value = "modelcar")]
-    pub(super) delivery: Delivery,
+    /// What the cluster's KServe can do: 0.15, 0.17, 0.20, 0.21, or an OpenShift AI version such as rhoai-3.4 [default: 0.17]
+    #[arg(long, value_name = "VERSION", value_parser = options::word::<Generation>)]
+    kserve: Option<Generation>,
+    /// How KServe mounts the image: modelcar, native, fetch [default: modelcar; ship keeps what the site has]
+    #[arg(long, value_name = "DELIVERY", value_parser = options::word::<Delivery>)]
+    delivery: Option<Delivery>,
     /// The ServingRuntime's name [default: by the image's layout]
     #[arg(long, value_name = "NAME")]
     pub(super) serving_runtime: Option<String>,
 }
 
 /// The verb's options.
+///
+/// Here nothing else is called runtime; where an image is built, `--runtime` is its layout.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("serving_runtime", |argument| argument.visible_alias("runtime")))]
 pub(super) struct Args {
     /// The image
     #[arg(value_name = "REF", value_parser = options::location)]
@@ -39,7 +42,7 @@ pub(super) struct Args {
     #[command(flatten)]
     service: ServiceArgs,
     /// The form: merge, json6902, kustomize or manifest
-    #[arg(long = "as", value_name = "FORM", default_value = "merge")]
+    #[arg(long = "as", value_name = "FORM", default_value = "merge", value_parser = options::word::<PatchForm>)]
     form: PatchForm,
     #[command(flatten)]
     registry: RegistryArgs,
@@ -47,7 +50,7 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
-        self.service.kserve.supports(self.service.delivery)?;
+        self.service.generation().supports(self.service.delivery())?;
         let found = Found::at(&self.image, &self.registry, Access::Read)?;
         let service = self.service.of(&found, ui)?;
         ui.data(render(&service, self.form)?.trim_end())?;
@@ -56,6 +59,24 @@ impl Args {
 }
 
 impl ServiceArgs {
+    pub(super) fn generation(&self) -> Generation {
+        self.kserve.unwrap_or(Generation::V0_17)
+    }
+
+    pub(super) fn delivery(&self) -> Delivery {
+        self.delivery.unwrap_or(Delivery::Modelcar)
+    }
+
+    /// Keeps the delivery that a site has, where the user names none; and where they name no generation either, the lowest that has it.
+    pub(super) fn keep(&mut self, current: Option<Delivery>, ui: &Ui) {
+        let Some(current) = current.filter(|current| self.delivery.is_none() && *current != self.delivery()) else { return };
+        ui.note(format!("the site has delivery `{current}` for {}, which stays; `--delivery` changes it", self.name));
+        self.delivery = Some(current);
+        if self.generation().supports(current).is_err() && self.kserve.is_none() {
+            self.kserve = Generation::all().find(|generation| generation.supports(current).is_ok());
+        }
+    }
+
     /// The InferenceService of an image that was found.
     pub(super) fn of(&self, found: &Found, ui: &Ui) -> Result<Service, CliError> {
         let annotations = annotations(&found.manifest)?;
@@ -69,8 +90,8 @@ impl ServiceArgs {
             name: self.name.clone(),
             namespace: self.namespace.clone(),
             image,
-            generation: self.kserve,
-            delivery: self.delivery,
+            generation: self.generation(),
+            delivery: self.delivery(),
             format: ModelFormat { name: format, version: None },
             runtime: self.serving_runtime.clone(),
             layout: annotations.get(RUNTIME).cloned(),
@@ -84,7 +105,7 @@ impl ServiceArgs {
             return Ok(reference);
         }
         let name = local_name(&self.name.to_string(), "latest")?;
-        ui.note(format!(
+        ui.warn(format!(
             "`{}` has no registry name, so the patch says {}; name it like oci:DIR:quay.io/org/model:v1",
             found.location,
             name.name()

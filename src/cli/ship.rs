@@ -13,7 +13,9 @@ use super::{CliError, verify};
 use crate::image::Build;
 use crate::oci::{Digest, Location, ManifestRef, RawManifest, Reference};
 use crate::report::{Ui, timed, units};
-use crate::rollout::{CommitId, CommitNote, Repository, RolloutError, Service, SiteChange, SiteName, commit_message, plan};
+use crate::rollout::{
+    CommitId, CommitNote, Delivery, Repository, RolloutError, Service, SiteChange, SiteName, commit_message, current_delivery, plan,
+};
 use crate::store::{Access, Store};
 use crate::trust::PrivateKey;
 
@@ -43,10 +45,11 @@ pub(super) struct Args {
 }
 
 impl Args {
-    pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
+    pub(super) fn run(mut self, ui: &Ui) -> Result<(), CliError> {
         let destination = self.destination()?;
         let name = self.image_name(ui)?;
         let repository = Repository::open(&self.gitops)?;
+        self.service.keep(current_delivery(&self.gitops, &self.site, &self.service.name), ui);
         let key = self.key.load()?;
         let build = self.build(ui)?;
         self.preflight(ui, &repository, &build, &name)?;
@@ -67,12 +70,25 @@ impl Args {
     fn preflight(&self, ui: &Ui, repository: &Repository, build: &Build, name: &Reference) -> Result<(), CliError> {
         let _alone = if self.dry_run { None } else { Some(repository.lock()?) };
         let service = self.service.service(name.pinned(Digest::of(b"")), build.annotations());
+        self.ensure_shell(&service)?;
         let change = plan(&self.gitops, &self.site, &service)?;
         repository.ensure_ready(change.needed())?;
         match repository.ensure_committed(&change.edited()) {
             Err(RolloutError::Uncommitted { .. }) => self.ensure_own(ui, repository, build, name),
             result => Ok(result?),
         }
+    }
+
+    /// A modelcar is a container that has to stay up. OpenShift AI mounts MLServer's as an image volume, which needs none.
+    fn ensure_shell(&self, service: &Service) -> Result<(), CliError> {
+        let mounted = service.generation.is_rhoai() && service.layout.as_deref() == Some("mlserver");
+        if self.model.base.as_deref() != Some("none") || service.delivery != Delivery::Modelcar || mounted {
+            return Ok(());
+        }
+        Err(CliError::usage(
+            "delivery `modelcar` runs a shell in the image, and with `--base none` there is none",
+            "leave out `--base none`, or use `--delivery native` or `--delivery fetch` where the site's KServe has it",
+        ))
     }
 
     /// Uncommitted files may be what an interrupted run of this same command wrote. Only the true digest tells.
@@ -90,7 +106,7 @@ impl Args {
             return Err(CliError::usage(format!("`{}` does not name the image", self.image), "name it: oci:DIR:quay.io/org/model:v1"));
         };
         let name = local_name(&self.service.name.to_string(), &tag)?;
-        ui.note(format!(
+        ui.warn(format!(
             "the layout's image has no registry name, so signature and patch say {name}; oci:DIR:quay.io/org/model:v1 gives it one"
         ));
         Ok(name)
@@ -161,7 +177,10 @@ impl Args {
             Ok(change)
         })?;
         let files = units::count(change.files.len(), "file");
-        let what = if change.is_empty() { "the site has it already".to_owned() } else { format!("{files} of sites/{} changed", self.site) };
+        let moved = change.old_delivery.filter(|old| *old != service.delivery);
+        let moved = moved.map(|old| format!(", delivery {old} is now {}", service.delivery)).unwrap_or_default();
+        let what =
+            if change.is_empty() { "the site has it already".to_owned() } else { format!("{files} of sites/{} changed{moved}", self.site) };
         ui.step("patch", what, time);
         Ok(change)
     }
@@ -175,7 +194,7 @@ impl Args {
         key: &PrivateKey,
     ) -> Result<Option<CommitId>, CliError> {
         let signer = key.public().hint();
-        let note = CommitNote { site: &self.site, old_digest: change.old_digest, signer: Some(&signer) };
+        let note = CommitNote { site: &self.site, old_digest: change.old_digest, old_delivery: change.old_delivery, signer: Some(&signer) };
         let message = commit_message(service, &note);
         let (commit, time) = timed(|| repository.commit_change(change, &message))?;
         ui.step("commit", commit.as_ref().map_or_else(|| "nothing to commit".to_owned(), ToString::to_string), time);

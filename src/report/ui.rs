@@ -55,6 +55,11 @@ impl Ui {
         let _ = self.stderr.write_line(text);
     }
 
+    /// Something the user must know; said even when quiet.
+    pub fn warn(&self, text: impl Display) {
+        self.fail(&format!("{} {text}", style().yellow().apply_to("note:")));
+    }
+
     /// Something the user should know.
     pub fn note(&self, text: impl Display) {
         self.say(format!("{} {text}", style().yellow().apply_to("note:")));

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use fs_err as fs;
 use tempfile::NamedTempFile;
 
-use super::{RolloutError, diff, yaml};
+use super::{Delivery, RolloutError, diff, yaml};
 use crate::oci::Digest;
 
 /// One file of a change.
@@ -28,6 +28,8 @@ pub struct SiteChange {
     pub files: Vec<FileChange>,
     /// The digest that the site ran before, where it ran this model.
     pub old_digest: Option<Digest>,
+    /// How the model came into the pod before, where the site ran this model.
+    pub old_delivery: Option<Delivery>,
     pub(super) root: PathBuf,
     /// Every file that the rollout needs, changed or not.
     pub(super) needed: Vec<PathBuf>,
@@ -163,7 +165,7 @@ mod tests {
 
     fn change(root: &Path, path: &str, before: Option<&str>, after: &str) -> SiteChange {
         let file = FileChange { path: path.into(), before: before.map(str::to_owned), after: after.to_owned() };
-        SiteChange { files: vec![file], old_digest: None, root: root.to_owned(), needed: vec![], own: vec![] }
+        SiteChange { files: vec![file], old_digest: None, old_delivery: None, root: root.to_owned(), needed: vec![], own: vec![] }
     }
 
     #[test]

@@ -64,6 +64,38 @@ pub enum RolloutError {
         /// The site's KServe.
         generation: Generation,
     },
+    /// The folders inside the image are those of another server.
+    #[error("the ServingRuntime `{runtime}` wants the folders of {wants}, and the image is laid out for {layout}")]
+    RuntimeMismatch {
+        /// The ServingRuntime that the site or the user names.
+        runtime: String,
+        /// The layout that it reads.
+        wants: &'static str,
+        /// The image's layout.
+        layout: String,
+    },
+    /// An image may come from anywhere, and its annotation goes into the InferenceService.
+    #[error("the image calls its model's format {text:?}, which is no name of a format")]
+    BadFormat {
+        /// What the annotation says, shortened.
+        text: String,
+    },
+    /// A patch for kubectl cannot say where it applies.
+    #[error("a {form} patch cannot carry the namespace `{namespace}`")]
+    NamespaceInPatch {
+        /// "merge", "json6902".
+        form: &'static str,
+        /// The namespace.
+        namespace: String,
+    },
+    /// The InferenceService is there already, and it is the user's.
+    #[error("the site's InferenceService `{name}` is not in the namespace `{namespace}`")]
+    OtherNamespace {
+        /// The InferenceService.
+        name: String,
+        /// The namespace asked for.
+        namespace: String,
+    },
     /// A JSON patch cannot add to annotations that may not exist.
     #[error("a JSON 6902 patch cannot carry annotations: adding to `/metadata/annotations` fails on an object that has none")]
     AnnotationsInJsonPatch,
@@ -241,9 +273,19 @@ impl RolloutError {
                 "use `--delivery modelcar`: this platform mounts oci:// as an image volume for MLServer anyway".to_owned()
             }
             Self::RuntimeNeeded { .. } => {
-                "name one with `--runtime` (`oc get servingruntimes,clusterservingruntimes` lists what is there): \
+                "name one with `--serving-runtime` (`oc get servingruntimes,clusterservingruntimes` lists what is there): \
                  automatic selection would take none, or Triton, whose folder layout is another"
                     .to_owned()
+            }
+            Self::RuntimeMismatch { wants, layout, .. } => {
+                format!("build the image with `--runtime {wants}`, or name a ServingRuntime for {layout} with `--serving-runtime`")
+            }
+            Self::BadFormat { .. } => "build the image again; modelcar writes `onnx`, `sklearn` and the like".to_owned(),
+            Self::NamespaceInPatch { namespace, .. } => {
+                format!("leave it out and say it when applying: `kubectl -n {namespace} patch …`; or use `--as kustomize`")
+            }
+            Self::OtherNamespace { namespace, .. } => {
+                format!("it is yours to edit: set `namespace: {namespace}` there or in the kustomization, or leave out `--namespace`")
             }
             Self::AnnotationsInJsonPatch => "use `--as merge` or `--as kustomize`".to_owned(),
             Self::Templated { .. } => {

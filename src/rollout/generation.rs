@@ -140,6 +140,12 @@ impl Delivery {
         }
     }
 
+    /// The delivery of a `storageUri`; `None` where the model comes from no image.
+    pub(super) fn of_uri(uri: &str) -> Option<Self> {
+        let (scheme, _) = uri.split_once("://")?;
+        [Self::Modelcar, Self::Native, Self::Fetch].into_iter().find(|delivery| delivery.scheme() == scheme)
+    }
+
     /// The first releases that have it.
     pub(super) fn since(self) -> &'static str {
         match self {
@@ -177,17 +183,40 @@ impl FromStr for Delivery {
     }
 }
 
-/// The ServingRuntime that a platform ships for a folder layout (`ovms`, `triton`, `mlserver`); `None` where the user has to bring one.
+/// The ServingRuntime that a platform ships for a folder layout (`ovms`, `triton`, `mlserver`) and a model format; `None` where the
+/// user has to bring one.
 ///
-/// KServe ships an OpenVINO runtime since 0.17. OpenShift AI ships no Triton, and an MLServer that reads ONNX since 3.4.
-pub fn serving_runtime(layout_runtime: &str, generation: Generation) -> Option<&'static str> {
+/// KServe ships an OpenVINO runtime since 0.17; its MLServer lists no ONNX. OpenShift AI ships no Triton, and an MLServer that reads
+/// ONNX since 3.4.
+pub fn serving_runtime(layout_runtime: &str, format: &str, generation: Generation) -> Option<&'static str> {
     match (layout_runtime, generation) {
         ("ovms", generation) if generation.is_rhoai() => Some("kserve-ovms"),
         ("ovms", Generation::V0_17 | Generation::V0_20 | Generation::V0_21) => Some("kserve-openvino"),
         ("mlserver", Generation::Rhoai3_4 | Generation::Rhoai3_5) => Some("mlserver-runtime"),
-        ("mlserver", generation) if !generation.is_rhoai() => Some("kserve-mlserver"),
+        ("mlserver", generation) if !generation.is_rhoai() && format != "onnx" => Some("kserve-mlserver"),
         ("triton", generation) if !generation.is_rhoai() => Some("kserve-tritonserver"),
         _ => None,
+    }
+}
+
+/// The folder layout that a well-known ServingRuntime reads; `None` for a name that says nothing.
+pub(super) fn layout_of(serving_runtime: &str) -> Option<&'static str> {
+    match serving_runtime {
+        "kserve-ovms" | "kserve-openvino" => Some("ovms"),
+        "kserve-tritonserver" => Some("triton"),
+        "kserve-mlserver" | "mlserver-runtime" | "mlserver-cuda-runtime" => Some("mlserver"),
+        _ => None,
+    }
+}
+
+/// Refuses a well-known ServingRuntime that would look for other folders than those in the image. An image laid out for no server in
+/// particular (`raw`) may be anything.
+pub(super) fn check_layout(serving_runtime: &str, layout: Option<&str>) -> Result<(), RolloutError> {
+    match (layout_of(serving_runtime), layout) {
+        (Some(wants), Some(layout @ ("ovms" | "triton" | "mlserver"))) if wants != layout => {
+            Err(RolloutError::RuntimeMismatch { runtime: serving_runtime.to_owned(), wants, layout: layout.to_owned() })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -236,18 +265,42 @@ mod tests {
 
     #[test]
     fn names_only_runtimes_that_the_platform_ships() {
-        for (layout, generation, runtime) in [
-            ("ovms", Generation::V0_15, None),
-            ("ovms", Generation::V0_17, Some("kserve-openvino")),
-            ("ovms", Generation::Rhoai2_25, Some("kserve-ovms")),
-            ("triton", Generation::V0_15, Some("kserve-tritonserver")),
-            ("triton", Generation::Rhoai3_5, None),
-            ("mlserver", Generation::V0_21, Some("kserve-mlserver")),
-            ("mlserver", Generation::Rhoai3_3, None),
-            ("mlserver", Generation::Rhoai3_4, Some("mlserver-runtime")),
-            ("raw", Generation::V0_21, None),
+        for (layout, format, generation, runtime) in [
+            ("ovms", "onnx", Generation::V0_15, None),
+            ("ovms", "onnx", Generation::V0_17, Some("kserve-openvino")),
+            ("ovms", "onnx", Generation::Rhoai2_25, Some("kserve-ovms")),
+            ("triton", "onnx", Generation::V0_15, Some("kserve-tritonserver")),
+            ("triton", "onnx", Generation::Rhoai3_5, None),
+            ("mlserver", "onnx", Generation::V0_21, None),
+            ("mlserver", "sklearn", Generation::V0_21, Some("kserve-mlserver")),
+            ("mlserver", "onnx", Generation::Rhoai3_3, None),
+            ("mlserver", "onnx", Generation::Rhoai3_4, Some("mlserver-runtime")),
+            ("raw", "onnx", Generation::V0_21, None),
         ] {
-            assert_eq!(serving_runtime(layout, generation), runtime, "{layout} on {generation}");
+            assert_eq!(serving_runtime(layout, format, generation), runtime, "{layout}, {format} on {generation}");
         }
+    }
+
+    #[test]
+    fn a_runtime_that_it_names_for_a_layout_passes_for_that_layout_and_no_other() {
+        for layout in ["ovms", "triton", "mlserver"] {
+            for runtime in Generation::all().filter_map(|generation| serving_runtime(layout, "sklearn", generation)) {
+                assert!(check_layout(runtime, Some(layout)).is_ok(), "{runtime}");
+                for other in ["ovms", "triton", "mlserver"].into_iter().filter(|other| *other != layout) {
+                    let error = check_layout(runtime, Some(other)).unwrap_err();
+                    assert!(error.to_string().contains(runtime) && error.hint().unwrap().contains(layout), "{error}");
+                }
+                assert!(check_layout(runtime, Some("raw")).is_ok() && check_layout(runtime, None).is_ok());
+            }
+        }
+        assert!(check_layout("my-triton", Some("ovms")).is_ok());
+    }
+
+    #[test]
+    fn knows_every_delivery_by_its_scheme() {
+        for delivery in [Delivery::Modelcar, Delivery::Native, Delivery::Fetch] {
+            assert_eq!(Delivery::of_uri(&format!("{}://quay.io/a@sha256:0", delivery.scheme())), Some(delivery));
+        }
+        assert_eq!(Delivery::of_uri("pvc://models/iris"), None);
     }
 }

@@ -1,6 +1,6 @@
 //! The commit message of a rollout: a subject for people, trailers for `git log` and for finding the way back.
 
-use super::{Service, SiteName};
+use super::{Delivery, Service, SiteName};
 use crate::oci::Digest;
 
 /// What a commit tells beyond the service itself.
@@ -10,6 +10,8 @@ pub struct CommitNote<'a> {
     pub site: &'a SiteName,
     /// What it ran before.
     pub old_digest: Option<Digest>,
+    /// How the model came into the pod before.
+    pub old_delivery: Option<Delivery>,
     /// Who signed the image, as a key hint or an identity.
     pub signer: Option<&'a str>,
 }
@@ -23,6 +25,7 @@ pub fn commit_message(service: &Service, note: &CommitNote<'_>) -> String {
     lines.extend(note.old_digest.map(|digest| format!("Previous-Digest: {digest}")));
     lines.extend(note.signer.map(|signer| format!("Signed-With: {}", one_line(signer))));
     lines.push(format!("Delivery: {} ({})", service.delivery, service.generation));
+    lines.extend(note.old_delivery.filter(|old| *old != service.delivery).map(|old| format!("Previous-Delivery: {old}")));
     lines.join("\n") + "\n"
 }
 
@@ -34,7 +37,7 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rollout::{Delivery, Generation, ModelFormat};
+    use crate::rollout::{Generation, ModelFormat};
 
     fn service(image: &str) -> Service {
         Service {
@@ -54,11 +57,12 @@ mod tests {
     fn names_model_digests_and_signer() {
         let (new, old) = (Digest::of(b"new"), Digest::of(b"old"));
         let site = "edge-01".parse().unwrap();
-        let note = CommitNote { site: &site, old_digest: Some(old), signer: Some("key 3f2a") };
+        let note = CommitNote { site: &site, old_digest: Some(old), old_delivery: Some(Delivery::Modelcar), signer: Some("key 3f2a") };
         let message = commit_message(&service(&format!("quay.io/acme/iris:v2@{new}")), &note);
         let expected = format!(
             "sites/edge-01: iris v2 (sha256:{})\n\nModel-Image: quay.io/acme/iris:v2@{new}\nPrevious-Digest: {old}\n\
-             Signed-With: key 3f2a\nDelivery: native (OpenShift AI 3.5)\n",
+             Signed-With: key 3f2a\nDelivery: native (OpenShift AI 3.5)\n\
+             Previous-Delivery: modelcar\n",
             new.short()
         );
         assert_eq!(message, expected);
@@ -67,7 +71,7 @@ mod tests {
     #[test]
     fn lets_no_signer_forge_a_trailer() {
         let site = "edge-01".parse().unwrap();
-        let note = CommitNote { site: &site, old_digest: None, signer: Some("mallory\nPrevious-Digest: sha256:0") };
+        let note = CommitNote { site: &site, old_digest: None, old_delivery: None, signer: Some("mallory\nPrevious-Digest: sha256:0") };
         let message = commit_message(&service(&format!("quay.io/acme/iris@{}", Digest::of(b"new"))), &note);
         assert!(!message.lines().any(|line| line.starts_with("Previous-Digest")), "{message}");
         assert!(message.starts_with("sites/edge-01: iris (sha256:"), "{message}");

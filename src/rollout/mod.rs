@@ -35,4 +35,4 @@ pub use message::{CommitNote, commit_message};
 pub use names::{ServiceName, SiteName};
 pub use render::{PatchForm, render};
 pub use service::{ModelFormat, Service};
-pub use site::plan;
+pub use site::{current_delivery, plan};

@@ -44,12 +44,23 @@ impl FromStr for PatchForm {
 /// When the image has no digest, or the service's KServe cannot do what is asked.
 pub fn render(service: &Service, form: PatchForm) -> Result<String, RolloutError> {
     service.check()?;
+    check_namespace(service, form)?;
     match form {
         PatchForm::Merge => yaml::to_string(&merge(service)?),
         PatchForm::Json6902 => json6902(service),
         PatchForm::Kustomize => kustomize(service),
         PatchForm::Manifest => yaml::to_string(&manifest(service)?),
     }
+}
+
+/// Where a patch applies stands on kubectl's command line.
+fn check_namespace(service: &Service, form: PatchForm) -> Result<(), RolloutError> {
+    let form = match form {
+        PatchForm::Merge => "merge",
+        PatchForm::Json6902 => "json6902",
+        PatchForm::Kustomize | PatchForm::Manifest => return Ok(()),
+    };
+    service.namespace.clone().map_or(Ok(()), |namespace| Err(RolloutError::NamespaceInPatch { form, namespace }))
 }
 
 /// The patch alone: kind and name stand on kubectl's command line.
@@ -71,7 +82,7 @@ fn json6902(service: &Service) -> Result<String, RolloutError> {
 
 fn kustomize(service: &Service) -> Result<String, RolloutError> {
     let patch = yaml::indented(&yaml::to_string(&service.patch()?)?, 6);
-    let target = yaml::indented(&target(service.name.as_str()), 4);
+    let target = yaml::indented(&target(service.name.as_str(), service.namespace.as_deref()), 4);
     Ok(format!("{KUSTOMIZATION}patches:\n  - patch: |-\n{patch}{target}"))
 }
 
@@ -79,8 +90,9 @@ fn kustomize(service: &Service) -> Result<String, RolloutError> {
 pub(super) const KUSTOMIZATION: &str = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n";
 
 /// The patch's target. Named, so that the patch also finds a service that carries a namespace.
-pub(super) fn target(name: &str) -> String {
-    format!("target:\n  group: serving.kserve.io\n  kind: {}\n  name: {name}\n", service::KIND)
+pub(super) fn target(name: &str, namespace: Option<&str>) -> String {
+    let namespace = namespace.map(|namespace| format!("  namespace: {namespace}\n")).unwrap_or_default();
+    format!("target:\n  group: serving.kserve.io\n  kind: {}\n  name: {name}\n{namespace}", service::KIND)
 }
 
 fn manifest(service: &Service) -> Result<Value, RolloutError> {

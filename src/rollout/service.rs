@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::generation::serving_runtime;
+use super::generation::{check_layout, serving_runtime};
 use super::names::check_label;
 use super::{Delivery, Generation, RolloutError, ServiceName};
 use crate::oci::{Digest, Reference};
@@ -17,6 +17,8 @@ pub(super) const KIND: &str = "InferenceService";
 pub(super) const IMAGE_ANNOTATION: &str = "io.modelcar/image";
 /// The model's format.
 const FORMAT_ANNOTATION: &str = "io.modelcar/format";
+/// The longest name of a format, in bytes; KServe's own have at most a dozen.
+const MAX_FORMAT: usize = 63;
 const DEPLOYMENT_MODE: &str = "serving.kserve.io/deploymentMode";
 
 /// One model served on one KServe.
@@ -51,12 +53,24 @@ pub struct ModelFormat {
     pub version: Option<String>,
 }
 
+impl ModelFormat {
+    /// The name may come from a stranger's image.
+    fn check(&self) -> Result<(), RolloutError> {
+        let letter = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        let name = self.name.as_bytes();
+        let valid = name.len() <= MAX_FORMAT && name.first().is_some_and(letter) && name.iter().all(|b| letter(b) || b"_-".contains(b));
+        if valid { Ok(()) } else { Err(RolloutError::BadFormat { text: self.name.chars().take(MAX_FORMAT).collect() }) }
+    }
+}
+
 impl Service {
     /// What a patch or manifest needs to be right on this KServe.
     pub(super) fn check(&self) -> Result<(), RolloutError> {
         self.digest()?;
         self.namespace.iter().try_for_each(|namespace| check_label("namespace", namespace))?;
+        self.format.check()?;
         self.generation.supports(self.delivery)?;
+        self.runtime.iter().try_for_each(|name| check_layout(name, self.layout.as_deref()))?;
         let mlserver =
             self.layout.as_deref() == Some("mlserver") || self.runtime.as_deref().is_some_and(|name| name.starts_with("mlserver"));
         if self.generation.is_rhoai() && self.delivery == Delivery::Native && mlserver {
@@ -115,7 +129,7 @@ impl Service {
     ///
     /// ONNX never goes without: OpenShift AI's runtimes do not select themselves for it, and upstream Triton would win over OpenVINO.
     fn runtime_of_new(&self) -> Result<Option<&str>, RolloutError> {
-        let shipped = || self.layout.as_deref().and_then(|layout| serving_runtime(layout, self.generation));
+        let shipped = || self.layout.as_deref().and_then(|layout| serving_runtime(layout, &self.format.name, self.generation));
         let runtime = self.runtime.as_deref().or_else(shipped);
         if runtime.is_none() && self.format.name == "onnx" {
             return Err(RolloutError::RuntimeNeeded { format: self.format.name.clone(), generation: self.generation });

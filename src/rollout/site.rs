@@ -13,9 +13,10 @@ use serde_json::{Value, json};
 use super::change::refuse_links;
 use super::definition::{self, Definition, is_service};
 use super::edit::{Editable, lookup, nested};
+use super::generation::check_layout;
 use super::render::{KUSTOMIZATION, target};
 use super::service::{API_VERSION, IMAGE_ANNOTATION, KIND};
-use super::{FileChange, RolloutError, Service, SiteChange, SiteName, yaml};
+use super::{Delivery, FileChange, RolloutError, Service, ServiceName, SiteChange, SiteName, yaml};
 use crate::oci::Digest;
 
 const URI: [&str; 4] = ["spec", "predictor", "model", "storageUri"];
@@ -51,6 +52,23 @@ pub fn plan(gitops_dir: &Path, site: &SiteName, service: &Service) -> Result<Sit
     Site { root, folder, service }.plan()
 }
 
+/// The delivery that a site uses for a model now. `None` where it does not run it, or where that cannot be told; [`plan`] says why.
+pub fn current_delivery(gitops_dir: &Path, site: &SiteName, name: &ServiceName) -> Option<Delivery> {
+    let folder = gitops_dir.join("sites").join(site.as_str());
+    let documents = |path: &Path| yaml::parse(path, &yaml::read(path).ok()??).ok();
+    let patches = documents(&folder.join(format!("models/{name}.yaml"))).unwrap_or_default();
+    let patch = patches.iter().find(|document| is_service(document, name.as_str()));
+    let uri = |document: &Value| lookup(document, &URI).map(str::to_owned);
+    let below = || {
+        let kustomization = documents(&definition::kustomization_file(&folder).ok()??)?;
+        match definition::find(&boundary(&gitops_dir.canonicalize().ok()?), &folder, kustomization.first()?, name.as_str()) {
+            Definition::Found { document, .. } => uri(&document),
+            Definition::Absent | Definition::Unknown => None,
+        }
+    };
+    Delivery::of_uri(&patch.and_then(uri).or_else(below)?)
+}
+
 struct Site<'a> {
     root: PathBuf,
     /// Relative to the root.
@@ -78,6 +96,9 @@ struct Model {
     /// How many documents the file has.
     documents: usize,
     old_digest: Option<Digest>,
+    old_delivery: Option<Delivery>,
+    /// The ServingRuntime that it names, over the base's.
+    runtime: Option<String>,
 }
 
 impl Site<'_> {
@@ -85,6 +106,7 @@ impl Site<'_> {
         let overlay = self.overlay()?;
         let base = self.base(&overlay)?;
         let model = self.model(&base)?;
+        self.check_runtime(&base, &model)?;
         let kustomization = self.kustomization(overlay, &base, &model)?;
         let mut needed = vec![model.file.path.clone(), kustomization.path.clone()];
         needed.extend(Some(self.file("base")).filter(|base_path| base.file.is_some() || self.root.join(base_path).exists()));
@@ -93,7 +115,7 @@ impl Site<'_> {
         // The kustomization is last: until it names the others, they change nothing for the site.
         let files = [Some(model.file), base.file, Some(kustomization)];
         let files = files.into_iter().flatten().filter(|file| file.before.as_ref() != Some(&file.after)).collect();
-        Ok(SiteChange { files, old_digest: model.old_digest, root: self.root, needed, own })
+        Ok(SiteChange { files, old_digest: model.old_digest, old_delivery: model.old_delivery, root: self.root, needed, own })
     }
 
     /// `sites/SITE/FOLDER/NAME.yaml`.
@@ -117,10 +139,11 @@ impl Site<'_> {
         match self.definition(overlay)? {
             Definition::Found { path, document } => {
                 check_predictor(&path, &document)?;
+                self.check_namespace(overlay, &document)?;
                 Ok(Base { file: None, runtime: lookup(&document, &RUNTIME).map(str::to_owned) })
             }
             Definition::Unknown => Ok(Base { file: None, runtime: None }),
-            Definition::Absent => self.own_base(),
+            Definition::Absent => self.own_base(overlay),
         }
     }
 
@@ -132,7 +155,7 @@ impl Site<'_> {
     }
 
     /// `base/NAME.yaml`: as it lies there, else a first version.
-    fn own_base(&self) -> Result<Base, RolloutError> {
+    fn own_base(&self, overlay: &Overlay) -> Result<Base, RolloutError> {
         let path = self.file("base");
         let before = self.read(&path)?;
         let after = match &before {
@@ -141,8 +164,26 @@ impl Site<'_> {
         };
         let documents = yaml::parse(&path, &after)?;
         let document = &documents[self.own_document(&path, &documents)?];
+        self.check_namespace(overlay, document)?;
         let runtime = lookup(document, &RUNTIME).map(str::to_owned);
         Ok(Base { file: Some(FileChange { path, before, after }), runtime })
+    }
+
+    /// The base is the user's: its namespace is not changed behind their back. A kustomization may set it for all.
+    fn check_namespace(&self, overlay: &Overlay, document: &Value) -> Result<(), RolloutError> {
+        let Some(wanted) = &self.service.namespace else { return Ok(()) };
+        let documents = overlay.text.as_ref().map_or(Ok(Vec::new()), |text| yaml::parse(&overlay.path, text))?;
+        let for_all = documents.first().and_then(|kustomization| lookup(kustomization, &["namespace"]));
+        if for_all.or_else(|| lookup(document, &["metadata", "namespace"])) == Some(wanted) {
+            return Ok(());
+        }
+        Err(RolloutError::OtherNamespace { name: self.service.name.to_string(), namespace: wanted.clone() })
+    }
+
+    /// The runtime that the built site will name has to read the image's folders.
+    fn check_runtime(&self, base: &Base, model: &Model) -> Result<(), RolloutError> {
+        let named = [&self.service.runtime, &model.runtime, &base.runtime].into_iter().flatten().next();
+        named.map_or(Ok(()), |name| check_layout(name, self.service.layout.as_deref()))
     }
 
     fn model(&self, base: &Base) -> Result<Model, RolloutError> {
@@ -154,7 +195,9 @@ impl Site<'_> {
         let at = self.own_document(&path, file.documents())?;
         let (documents, document) = (file.documents().len(), file.documents()[at].clone());
         let after = file.set(at, &self.values(base, &document)?)?.into_text();
-        Ok(Model { file: FileChange { path, before: Some(before), after }, documents, old_digest: digest_of(&document) })
+        let (old_digest, old_delivery) = (digest_of(&document), lookup(&document, &URI).and_then(Delivery::of_uri));
+        let runtime = lookup(&document, &RUNTIME).map(str::to_owned);
+        Ok(Model { file: FileChange { path, before: Some(before), after }, documents, old_digest, old_delivery, runtime })
     }
 
     fn new_model(&self, path: PathBuf, base: &Base) -> Result<Model, RolloutError> {
@@ -163,7 +206,7 @@ impl Site<'_> {
             yaml::merge(&mut wanted, &nested(&keys, &value));
         }
         let after = format!("{MODEL_HEAD}{}", yaml::to_string(&wanted)?);
-        Ok(Model { file: FileChange { path, before: None, after }, documents: 1, old_digest: None })
+        Ok(Model { file: FileChange { path, before: None, after }, documents: 1, old_digest: None, old_delivery: None, runtime: None })
     }
 
     /// What the tool's patch has to say, given what it says now.
@@ -195,7 +238,7 @@ impl Site<'_> {
         let Overlay { path, text: before } = overlay;
         let (resource, patch) = (format!("base/{}.yaml", self.service.name), format!("models/{}.yaml", self.service.name));
         let Some(text) = &before else {
-            let target = yaml::indented(&target(self.service.name.as_str()), 4);
+            let target = yaml::indented(&target(self.service.name.as_str(), None), 4);
             let after = format!("{SITE_HEAD}{KUSTOMIZATION}resources:\n  - {resource}\npatches:\n  - path: {patch}\n{target}");
             return Ok(FileChange { path, before, after });
         };

@@ -149,7 +149,15 @@ fn refuses_what_would_not_run() {
     let annotated =
         Service { annotations: BTreeMap::from([("a".to_owned(), "b".to_owned())]), ..ovms(Generation::V0_20, Delivery::Modelcar) };
     let outside = Service { namespace: Some("../up".to_owned()), ..ovms(Generation::V0_20, Delivery::Modelcar) };
-    let cases: [(Service, PatchForm, Expected); 8] = [
+    let base = || ovms(Generation::V0_20, Delivery::Modelcar);
+    let placed = || Service { namespace: Some("models".to_owned()), ..base() };
+    let mismatched = Service { runtime: Some("kserve-tritonserver".to_owned()), ..base() };
+    let upstream_mlserver = Service { layout: Some("mlserver".to_owned()), ..base() };
+    let cases: [(Service, PatchForm, Expected); 12] = [
+        (placed(), PatchForm::Merge, |error| matches!(error, RolloutError::NamespaceInPatch { .. })),
+        (placed(), PatchForm::Json6902, |error| matches!(error, RolloutError::NamespaceInPatch { .. })),
+        (mismatched, PatchForm::Manifest, |error| matches!(error, RolloutError::RuntimeMismatch { .. })),
+        (upstream_mlserver, PatchForm::Manifest, |error| matches!(error, RolloutError::RuntimeNeeded { .. })),
         (ovms(Generation::V0_17, Delivery::Native), PatchForm::Merge, |error| matches!(error, RolloutError::Unsupported { .. })),
         (ovms(Generation::Rhoai3_5, Delivery::Fetch), PatchForm::Manifest, |error| matches!(error, RolloutError::Unsupported { .. })),
         (ovms(Generation::V0_15, Delivery::Modelcar), PatchForm::Manifest, |error| matches!(error, RolloutError::RuntimeNeeded { .. })),
@@ -163,6 +171,31 @@ fn refuses_what_would_not_run() {
         let error = render(&service, form).unwrap_err();
         assert!(expected(&error), "{error:?}");
         assert!(error.hint().is_some_and(|hint| !hint.is_empty()), "{error:?}");
+    }
+}
+
+#[test]
+fn takes_only_a_name_for_the_format_of_a_strangers_image() {
+    for name in ["", "Onnx", "-onnx", "on nx", "onnx\nkind: Secret", "{{ x }}", "onnx:", &"x".repeat(64)] {
+        let format = ModelFormat { name: name.to_owned(), version: None };
+        let error = render(&Service { format, ..service(Generation::V0_20, Delivery::Native) }, PatchForm::Merge).unwrap_err();
+        assert!(matches!(error, RolloutError::BadFormat { .. }), "{error:?}");
+    }
+}
+
+#[test]
+fn a_kustomization_patches_only_in_the_namespace_given() {
+    let placed = Service { namespace: Some("models".to_owned()), ..service(Generation::V0_20, Delivery::Native) };
+    let text = render(&placed, PatchForm::Kustomize).unwrap();
+    let read: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+    assert_eq!(read["patches"][0]["target"]["namespace"], "models");
+    let Some(kubectl) = need("kubectl") else { return };
+    for (resource, patched) in [(BARE.to_owned(), true), (BARE.replace("namespace: models", "namespace: others"), false)] {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("bare.yaml"), resource).unwrap();
+        std::fs::write(dir.path().join("kustomization.yaml"), format!("{text}resources: [bare.yaml]\n")).unwrap();
+        let done = Command::new(&kubectl).arg("kustomize").arg(dir.path()).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&done.stdout).contains("storageUri: oci+native://"), patched);
     }
 }
 

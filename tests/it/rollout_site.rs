@@ -230,6 +230,37 @@ fn sets_a_runtime_only_where_the_user_names_another() {
 }
 
 #[test]
+fn refuses_a_site_whose_runtime_reads_other_folders() {
+    for file in ["base", "models"] {
+        let dir = tempfile::tempdir().unwrap();
+        roll_out(dir.path(), "a", &iris("v1"));
+        let path = format!("sites/a/{file}/iris.yaml");
+        let line = |runtime: &str| format!("    model:\n      runtime: {runtime}\n");
+        let without = get(dir.path(), &path).replace("      runtime: kserve-openvino\n", "");
+        put(dir.path(), &path, &without.replace("    model:\n", &line("kserve-tritonserver")));
+        let error = plan(dir.path(), &site("a"), &iris("v2")).unwrap_err();
+        assert!(matches!(&error, RolloutError::RuntimeMismatch { wants: "triton", .. }), "{file}: {error:?}");
+        let own = Service { runtime: Some("kserve-openvino".to_owned()), ..iris("v2") };
+        assert!(plan(dir.path(), &site("a"), &own).is_ok(), "the user may name another");
+        put(dir.path(), &path, &without.replace("    model:\n", &line("my-triton")));
+        assert!(plan(dir.path(), &site("a"), &iris("v2")).is_ok(), "an unknown name may be anything");
+    }
+}
+
+#[test]
+fn moves_no_service_that_is_there_to_another_namespace() {
+    let dir = tempfile::tempdir().unwrap();
+    let placed = |namespace: &str| Service { namespace: Some(namespace.to_owned()), ..iris("v1") };
+    roll_out(dir.path(), "a", &placed("models"));
+    assert!(plan(dir.path(), &site("a"), &placed("models")).unwrap().is_empty());
+    let error = plan(dir.path(), &site("a"), &placed("others")).unwrap_err();
+    assert!(matches!(error, RolloutError::OtherNamespace { .. }), "{error:?}");
+    let overlay = "sites/a/kustomization.yaml";
+    put(dir.path(), overlay, &(get(dir.path(), overlay) + "namespace: others\n"));
+    assert!(plan(dir.path(), &site("a"), &placed("others")).is_ok(), "the kustomization sets it for all");
+}
+
+#[test]
 fn refuses_what_it_cannot_edit_safely_and_writes_nothing() {
     let overlay = "sites/a/kustomization.yaml";
     let model = "sites/a/models/iris.yaml";

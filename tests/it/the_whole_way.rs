@@ -150,6 +150,59 @@ fn what_the_site_would_refuse_is_refused_before_anything_is_stored() {
 }
 
 #[test]
+fn an_image_without_a_shell_is_no_modelcar() {
+    let home = bench();
+    let image = "oci:images:quay.io/models/iris:v1";
+    let output = ship(home.path(), image, &["--base", "none"]);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && text.contains("leave out `--base none`"), "{text}");
+    assert!(!home.path().join("images").exists());
+    let output = ship(home.path(), image, &["--base", "none", "--delivery", "native", "--kserve", "0.20"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn the_sites_delivery_stays_until_another_is_named() {
+    let home = bench();
+    let image = "oci:images:quay.io/models/iris:v1";
+    assert!(ship(home.path(), image, &["--delivery", "native", "--kserve", "0.20"]).status.success());
+    let output = ship(home.path(), image, &[]);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && text.contains("the site has delivery `native` for iris, which stays"), "{text}");
+    assert!(patch(home.path()).contains("storageUri: oci+native://"), "{}", patch(home.path()));
+    assert_eq!(ship(home.path(), image, &["--kserve", "0.17"]).status.code(), Some(1), "what the named KServe lacks is refused");
+    let output = ship(home.path(), image, &["--delivery", "modelcar"]);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && text.contains("delivery native is now modelcar"), "{text}");
+    assert!(patch(home.path()).contains("storageUri: oci://"), "{}", patch(home.path()));
+    assert!(git(home.path(), &["log", "-1", "--format=%B"]).contains("Previous-Delivery: native"));
+}
+
+#[test]
+fn a_wrong_word_is_told_the_words_there_are() {
+    let home = bench();
+    for (option, known) in [("--kserve", "rhoai-3.4"), ("--delivery", "modelcar, native, fetch")] {
+        let output = ship(home.path(), "oci:images:quay.io/models/iris:v1", &[option, "nonsense"]);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && text.contains(known), "{text}");
+    }
+    let output = command(home.path()).args(["patch", "oci:images", "--name", "iris", "--as", "nonsense"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stderr).contains("merge, json6902, kustomize, manifest"));
+}
+
+#[test]
+fn a_patch_takes_its_runtime_by_either_name_and_tells_the_missing_name_even_when_quiet() {
+    let home = bench();
+    shipped(home.path(), "oci:images:v1");
+    for option in ["--runtime", "--serving-runtime"] {
+        let output = command(home.path()).args(["-q", "patch", "oci:images:v1", "--name", "iris", option, "my-ovms"]).output().unwrap();
+        let (data, talk) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(data.contains("runtime: my-ovms"), "{data}{talk}");
+        assert!(talk.contains("has no registry name"), "{talk}");
+    }
+}
+
+#[test]
 fn an_image_that_cannot_be_signed_is_told_to_be_public_with_exit_code_4() {
     let home = bench();
     // The .sig tag of the image is taken by something that is no signature image: signing must stop, the image stays.
