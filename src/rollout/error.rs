@@ -295,7 +295,7 @@ impl RolloutError {
             Self::NotProven { .. } => "nothing was written; make the change by hand, or write the file in a simpler style".to_owned(),
             Self::Symlink { .. } => "git cannot commit files behind a link: put a real file or folder there".to_owned(),
             Self::Changed { .. } => "nothing was written; run it again".to_owned(),
-            Self::NoGit { .. } => "install git, or run with `--dry-run` to see the change".to_owned(),
+            Self::NoGit { .. } => "install git; `modelcar patch` prints the change without it".to_owned(),
             Self::NoWorkTree { dir, .. } => format!("`git init {}` makes it a repository", dir.display()),
             Self::NoIdentity { .. } => {
                 "`git config user.name NAME` and `git config user.email ADDRESS`, or set GIT_AUTHOR_NAME, GIT_AUTHOR_EMAIL, \

@@ -204,7 +204,8 @@ pub(super) fn layout_of(serving_runtime: &str) -> Option<&'static str> {
     match serving_runtime {
         "kserve-ovms" | "kserve-openvino" => Some("ovms"),
         "kserve-tritonserver" => Some("triton"),
-        "kserve-mlserver" | "mlserver-runtime" | "mlserver-cuda-runtime" => Some("mlserver"),
+        "kserve-mlserver" | "mlserver-cuda-runtime" => Some("mlserver"),
+        name if name.starts_with("mlserver-runtime") => Some("mlserver"),
         _ => None,
     }
 }

@@ -56,7 +56,7 @@ impl Repository {
 
     fn ensure_not_ignored(&self, paths: &[PathBuf]) -> Result<(), RolloutError> {
         // By standard input: this command takes no `:(literal)`. It ends with 1 where nothing is ignored.
-        let names: String = paths.iter().map(|path| format!("{}\0", path.display())).collect();
+        let names = paths.iter().map(|path| format!("{}\0", path.display())).collect::<Vec<_>>().concat();
         let said = self.run(&["check-ignore", "--stdin", "-z"], &[], &names)?;
         match said.status.code() {
             Some(0) => {

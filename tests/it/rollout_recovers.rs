@@ -21,11 +21,12 @@ fn refused(home: &Path, said: &str) -> i32 {
     output.status.code().unwrap()
 }
 
+type Spoil = fn(&Path);
+
 #[test]
 fn what_git_would_refuse_is_refused_before_anything_is_stored() {
     let first_commit = ["commit", "-q", "--allow-empty", "-m", "Start"];
-    type Break = fn(&Path);
-    let causes: [(Break, &str, i32); 5] = [
+    let causes: [(Spoil, &str, i32); 5] = [
         (|home| drop(git(home, &["checkout", "-q", "--detach"])), "hint: `git switch BRANCH`", 1),
         (|home| fs::write(home.join("gitops/.git/MERGE_HEAD"), git(home, &["rev-parse", "HEAD"])).unwrap(), "a merge is in progress", 1),
         (|home| fs::write(home.join("gitops/.git/info/exclude"), "sites/\n").unwrap(), "git ignores sites/edge-site-01/", 1),
