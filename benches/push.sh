@@ -69,7 +69,7 @@ measured() {
     while now=$(awk '/^VmHWM:/ { print $2 }' "/proc/$pid/status" 2>/dev/null) && [[ -n $now ]]; do
         peak=$now
         written=$(awk '/^write_bytes:/ { print int($2 / 1024) }' "/proc/$pid/io" 2>/dev/null || echo "$written")
-        sleep 0.02
+        sleep 0.25 # seldom: the watcher shares two cores with the registry
     done
     wait "$pid"
     ended=$(date +%s%N)
