@@ -128,7 +128,8 @@ impl Retry {
             made += 1;
             let next = failure.trouble.and_then(|trouble| Some((trouble.pause(made, dice())?, trouble.attempts())));
             let Some((pause, most)) = next else { return Err(failure.error) };
-            tracing::warn!("{what} broke off: {}; attempt {} of {most} in {pause:.1?}", chain(&failure.error), made + 1);
+            tracing::debug!("{what} broke off");
+            tracing::warn!("{}; attempt {} of {most} in {pause:.1?}", chain(&failure.error), made + 1);
             self.pause(pause);
         }
     }
