@@ -161,7 +161,7 @@ impl Parts<'_> {
 
     fn add_companions(&mut self, subject: &Digest) -> Result<(), ImageError> {
         for attachment in ATTACHMENTS {
-            let tag = ManifestRef::Tag(format!("sha256-{}.{attachment}", subject.hex()));
+            let tag = ManifestRef::Tag(format!("{}.{attachment}", subject.as_tag()));
             match self.from.get_manifest(&tag) {
                 Ok(raw) => self.add(&raw, tag, 1)?,
                 Err(error) if error.is_not_found() => {}

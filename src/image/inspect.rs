@@ -112,7 +112,7 @@ fn content(layer: &Descriptor) -> Option<String> {
 }
 
 fn companions(store: &dyn Store, digest: &Digest) -> Result<Companions, ImageError> {
-    let classic_signatures = match store.get_manifest(&ManifestRef::Tag(format!("sha256-{}.sig", digest.hex()))) {
+    let classic_signatures = match store.get_manifest(&ManifestRef::Tag(format!("{}.sig", digest.as_tag()))) {
         Ok(raw) => signatures(&raw),
         Err(error) if error.is_not_found() => 0,
         Err(error) => return Err(error.into()),

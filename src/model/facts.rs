@@ -5,6 +5,8 @@
 
 use std::fmt::{self, Write as _};
 
+use crate::oci::is_harmless;
+
 /// The longest text that is kept, in bytes.
 pub(crate) const MAX_TEXT: usize = 1024;
 
@@ -108,11 +110,6 @@ pub(crate) fn printable(text: &str) -> String {
         }
     }
     out
-}
-
-/// Control characters drive terminals; the bidirectional ones reorder what a person sees (CVE-2021-42574).
-fn is_harmless(char: char) -> bool {
-    !char.is_control() && !matches!(char, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// A text as part of a fact's key: lower-case letters, digits and single hyphens, at most 48 bytes.

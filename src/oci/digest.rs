@@ -36,6 +36,13 @@ impl Digest {
         self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(|nibble| char::from_digit(nibble.into(), 16)).collect()
     }
 
+    /// `sha256-<hex>`: the digest as a tag, under which referrers are listed where a registry has no API for them
+    /// (<https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema>) and, with an ending, cosign keeps
+    /// its attachments.
+    pub fn as_tag(&self) -> String {
+        format!("sha256-{}", self.hex())
+    }
+
     /// The first 12 hexadecimal digits, as container tools show a digest to people.
     pub fn short(&self) -> String {
         self.hex()[..12].to_owned()

@@ -19,7 +19,7 @@ pub use config::{ContainerConfig, History, ImageConfig, RootFs};
 pub use digest::{Digest, Hasher, InvalidDigest};
 pub use location::{InvalidLocation, Location};
 pub use manifest::{Descriptor, ImageIndex, ImageManifest, InvalidManifest, Manifest, Platform, RawManifest};
-pub use printable::printable;
+pub use printable::{is_harmless, printable};
 pub use reference::{InvalidReference, ManifestRef, Reference};
 pub use timestamp::Timestamp;
 

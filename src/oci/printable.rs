@@ -10,9 +10,11 @@ pub fn printable(text: &str, limit: usize) -> String {
     clean
 }
 
-/// Controls, line separators, and the bidirectional marks of <https://trojansource.codes>.
-fn is_harmless(character: char) -> bool {
-    !character.is_control() && !matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Whether a character can only be read: no control, line separator or byte order mark, and none of the bidirectional marks of
+/// <https://trojansource.codes>.
+pub fn is_harmless(character: char) -> bool {
+    let marks = matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    !character.is_control() && !marks
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub(super) const MAX_LAYERS: usize = 4096;
 
 /// The tag under which everybody looks for a manifest's classic signatures.
 pub(super) fn tag(digest: Digest) -> ManifestRef {
-    ManifestRef::Tag(format!("sha256-{}.sig", digest.hex()))
+    ManifestRef::Tag(format!("{}.sig", digest.as_tag()))
 }
 
 /// One image of two that speak of the same manifest: what is there, then what comes and is not there yet. `Ok(None)` where nothing

@@ -3,6 +3,8 @@
 
 use serde::Deserialize;
 
+use crate::oci::is_harmless;
+
 /// As much of a registry's words as a message shows, in characters.
 const MAX_MESSAGE: usize = 300;
 
@@ -50,14 +52,13 @@ fn line(entry: &Entry) -> String {
 
 /// Cuts a foreign text and makes one line without control characters of it: terminals obey them.
 pub(super) fn printable(text: &str) -> String {
-    let clean: String = text.trim().chars().take(MAX_MESSAGE).map(|c| if is_harmless(c) { c } else { ' ' }).collect();
+    let clean: String = text.trim().chars().take(MAX_MESSAGE).map(|c| if is_legible(c) { c } else { ' ' }).collect();
     clean.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Control characters move cursors; bidirectional marks reorder what a reader sees.
-fn is_harmless(character: char) -> bool {
-    !character.is_control()
-        && !matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+/// What a registry says is prose: there the zero-width characters hide words and join none.
+fn is_legible(character: char) -> bool {
+    is_harmless(character) && !matches!(character, '\u{200b}'..='\u{200d}')
 }
 
 #[cfg(test)]

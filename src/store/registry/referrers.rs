@@ -96,7 +96,7 @@ fn descriptor(manifest: &RawManifest) -> Descriptor {
 
 /// <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema>
 fn fallback_tag(subject: &Digest) -> ManifestRef {
-    ManifestRef::Tag(format!("sha256-{}", subject.hex()))
+    ManifestRef::Tag(subject.as_tag())
 }
 
 fn fallback(client: &Client, subject: &Digest) -> Result<ImageIndex, StoreError> {
