@@ -17,6 +17,7 @@
 //! | [`trust`] | keys, classic signatures, Sigstore bundles, verification |
 //! | [`image`] | plan (pure), deterministic tar stream, assembly, base image |
 //! | [`model`] | formats, what is inside them, the folder each model server wants; reads, never writes |
+//! | [`kserve`] | what KServe can do: generations, deliveries, model servers |
 //! | [`store`] | the one seam: [`store::Store`] over an OCI layout directory, an oci-archive and a registry |
 //! | [`oci`] | digest, reference, descriptor, manifest, canonical JSON |
 //!
@@ -25,6 +26,7 @@
 pub mod cli;
 pub mod exit_code;
 pub mod image;
+pub mod kserve;
 pub mod model;
 pub mod oci;
 pub mod report;

@@ -10,7 +10,8 @@ use super::options::{self, Format, RegistryArgs};
 use super::resolve::Found;
 use super::{CliError, options::pair};
 use crate::image::{Base, Build, Built, ImageSpec};
-use crate::model::{self, Links, Model, ReadOptions, Runtime, ServingLayout};
+use crate::kserve::Runtime;
+use crate::model::{self, Links, Model, ReadOptions, ServingLayout};
 use crate::oci::{Location, Platform, Timestamp};
 use crate::report::{Ui, timed, units};
 use crate::store::{Access, Store};
@@ -24,7 +25,7 @@ pub(super) struct ModelArgs {
     /// The model: a file or a folder
     pub(super) model: PathBuf,
     /// The layout that a runtime wants under /models [default: by format]
-    #[arg(long, value_name = "RUNTIME")]
+    #[arg(long, value_name = "RUNTIME", value_parser = options::word::<Runtime>)]
     pub(super) runtime: Option<Runtime>,
     /// The model's name, where a layout needs one (Triton) [default: the repository's last part]
     #[arg(long, value_name = "NAME")]

@@ -62,9 +62,9 @@ pub(super) fn created() -> Result<Timestamp, CliError> {
     seconds.map(Timestamp::from_seconds).ok_or_else(wrong)
 }
 
-/// A word of the rollout room, with the words there are where it is another one.
-pub(super) fn word<T: FromStr<Err = RolloutError>>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|error: RolloutError| match error.hint() {
+/// A word of the rollout room or the one below it, with the words there are where it is another one.
+pub(super) fn word<T: FromStr<Err: Into<RolloutError>>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(Into::into).map_err(|error: RolloutError| match error.hint() {
         Some(hint) => format!("{error}\n\nhint: {hint}"),
         None => error.to_string(),
     })

@@ -4,9 +4,10 @@ use super::CliError;
 use super::options::{self, RegistryArgs};
 use super::resolve::{Found, local_name};
 use crate::image::annotations::{FORMAT, RUNTIME};
+use crate::kserve::{Delivery, Generation};
 use crate::oci::{Annotations, Location, Manifest, RawManifest, Reference};
 use crate::report::Ui;
-use crate::rollout::{Delivery, Generation, ModelFormat, PatchForm, Service, ServiceName, render};
+use crate::rollout::{ModelFormat, PatchForm, RolloutError, Service, ServiceName, render};
 use crate::store::{Access, StoreError};
 
 /// What the InferenceService looks like.
@@ -50,7 +51,7 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
-        self.service.generation().supports(self.service.delivery())?;
+        self.service.generation().supports(self.service.delivery()).map_err(RolloutError::from)?;
         let found = Found::at(&self.image, &self.registry, Access::Read)?;
         let service = self.service.of(&found, ui)?;
         ui.data(render(&service, self.form)?.trim_end())?;
@@ -94,7 +95,7 @@ impl ServiceArgs {
             delivery: self.delivery(),
             format: ModelFormat { name: format, version: None },
             runtime: self.serving_runtime.clone(),
-            layout: annotations.get(RUNTIME).cloned(),
+            layout: annotations.get(RUNTIME).and_then(|name| name.parse().ok()),
             annotations: Annotations::new(),
         }
     }

@@ -11,10 +11,11 @@ use super::resolve::{Found, local_name};
 use super::sign::{self, KeyArgs};
 use super::{CliError, verify};
 use crate::image::Build;
+use crate::kserve::{Delivery, Runtime};
 use crate::oci::{Digest, Location, ManifestRef, RawManifest, Reference};
 use crate::report::{Ui, timed, units};
 use crate::rollout::{
-    CommitId, CommitNote, Delivery, Repository, RolloutError, Service, SiteChange, SiteName, commit_message, current_delivery, plan,
+    CommitId, CommitNote, Repository, RolloutError, Service, SiteChange, SiteName, commit_message, current_delivery, plan,
 };
 use crate::store::{Access, Store};
 use crate::trust::PrivateKey;
@@ -81,7 +82,7 @@ impl Args {
 
     /// A modelcar is a container that has to stay up. OpenShift AI mounts MLServer's as an image volume, which needs none.
     fn ensure_shell(&self, service: &Service) -> Result<(), CliError> {
-        let mounted = service.generation.is_rhoai() && service.layout.as_deref() == Some("mlserver");
+        let mounted = service.generation.is_rhoai() && service.layout == Some(Runtime::Mlserver);
         if self.model.base.as_deref() != Some("none") || service.delivery != Delivery::Modelcar || mounted {
             return Ok(());
         }

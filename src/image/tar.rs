@@ -167,7 +167,7 @@ impl Read for TarReader {
             let Some(segment) = self.segments.get(self.next) else { return Ok(0) };
             self.current = match segment {
                 Segment::Bytes(bytes) => Box::new(io::Cursor::new(bytes.clone())),
-                Segment::File(file) => Box::new(file.open()?),
+                Segment::File(file) => file.open()?,
             };
             self.next += 1;
         }

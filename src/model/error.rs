@@ -3,9 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::Runtime;
 use super::tree::{MAX_DEPTH, MAX_FILES};
 use crate::exit_code;
+use crate::kserve::Runtime;
 
 /// Why a model was not read, or has no place for a server.
 #[derive(Debug, thiserror::Error)]

@@ -4,9 +4,10 @@
 //! shrinks in between would otherwise become a corrupt layer without any error (the `tar` crate does exactly that).
 
 use std::fs::{File, Metadata};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -16,14 +17,42 @@ use rustix::io::Errno;
 pub struct ModelFile {
     /// Its place in the model: relative, `/`-separated, without `.` and `..`.
     pub path: String,
-    /// Where its bytes are: links are resolved.
-    pub source: PathBuf,
     /// Its size in bytes.
     pub size: u64,
     /// Whether its owner may execute it.
     pub executable: bool,
-    /// What it was when the model was read.
-    pub stamp: FileStamp,
+    /// Where its bytes are.
+    pub content: Content,
+}
+
+/// Where the bytes of a file are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// In a file on disk.
+    Disk {
+        /// Its path: links are resolved.
+        source: PathBuf,
+        /// What it was when the model was read.
+        stamp: FileStamp,
+    },
+    /// Put together from these, in order: a file that is generated, or one that is rewritten on the way into the image.
+    Pieces(Arc<[Piece]>),
+}
+
+/// A run of bytes in a file that is put together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// These.
+    Bytes(Vec<u8>),
+    /// Those of a file from an offset on.
+    Range {
+        /// The file.
+        file: ModelFile,
+        /// Where they begin, in bytes.
+        offset: u64,
+        /// How many.
+        length: u64,
+    },
 }
 
 /// What tells that a file was changed or replaced, without reading it.
@@ -55,23 +84,102 @@ impl ModelFile {
     /// The regular file with this metadata.
     pub(super) fn new(path: String, source: PathBuf, metadata: &Metadata) -> Self {
         let executable = metadata.mode() & 0o100 != 0;
-        Self { path, source, size: metadata.len(), executable, stamp: FileStamp::of(metadata) }
+        let content = Content::Disk { source, stamp: FileStamp::of(metadata) };
+        Self { path, size: metadata.len(), executable, content }
+    }
+
+    /// A file that is generated.
+    pub(crate) fn generated(path: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+        Self::of_pieces(path.into(), vec![Piece::Bytes(bytes.into())])
+    }
+
+    /// A file that is put together.
+    pub(crate) fn of_pieces(path: String, pieces: Vec<Piece>) -> Self {
+        let size = pieces.iter().fold(0, |size: u64, piece| size.saturating_add(piece.length()));
+        Self { path, size, executable: false, content: Content::Pieces(pieces.into()) }
     }
 
     /// Opens it for one pass of exactly [`ModelFile::size`] bytes.
     ///
     /// # Errors
     /// Here or at the last read with a [`FileChanged`] inside where it is no longer the file that was read.
-    pub fn open(&self) -> io::Result<SteadyReader> {
-        let file = self.open_unchanged()?;
-        Ok(SteadyReader { file, path: self.source.clone(), stamp: self.stamp, left: self.size })
+    pub fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+        match &self.content {
+            Content::Disk { .. } => {
+                let (file, path, stamp) = self.open_unchanged()?;
+                Ok(Box::new(SteadyReader { file, path, stamp, left: self.size }))
+            }
+            Content::Pieces(pieces) => Ok(Box::new(PiecesReader { pieces: pieces.clone(), next: 0, current: Box::new(io::empty()) })),
+        }
     }
 
-    /// The file itself, for readers that seek.
-    pub(super) fn open_unchanged(&self) -> io::Result<File> {
-        let file = open_without_following(&self.source)?;
-        self.stamp.check(&self.source, &file)?;
-        Ok(file)
+    /// Opens it for readers that seek: formats look at headers and skip the weights.
+    ///
+    /// # Errors
+    /// A file on disk that is no longer the one that was read, or one that is put together from others.
+    pub(super) fn open_to_seek(&self) -> io::Result<Box<dyn ReadSeek>> {
+        match &self.content {
+            Content::Disk { .. } => Ok(Box::new(self.open_unchanged()?.0)),
+            Content::Pieces(pieces) => match &pieces[..] {
+                [Piece::Bytes(bytes)] => Ok(Box::new(io::Cursor::new(bytes.clone()))),
+                _ => Err(io::Error::from(io::ErrorKind::NotSeekable)),
+            },
+        }
+    }
+
+    /// The file on disk, its path and its stamp.
+    fn open_unchanged(&self) -> io::Result<(File, PathBuf, FileStamp)> {
+        let Content::Disk { source, stamp } = &self.content else { return Err(io::Error::from(io::ErrorKind::Unsupported)) };
+        let file = open_without_following(source)?;
+        stamp.check(source, &file)?;
+        Ok((file, source.clone(), *stamp))
+    }
+}
+
+impl Piece {
+    /// How many bytes it has.
+    pub fn length(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Range { length, .. } => *length,
+        }
+    }
+
+    fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+        match self {
+            Self::Bytes(bytes) => Ok(Box::new(io::Cursor::new(bytes.clone()))),
+            Self::Range { file, offset, length } => {
+                let (mut inner, path, stamp) = file.open_unchanged()?;
+                inner.seek(SeekFrom::Start(*offset))?;
+                Ok(Box::new(SteadyReader { file: inner, path, stamp, left: *length }))
+            }
+        }
+    }
+}
+
+/// Bytes in which a reader may jump.
+pub trait ReadSeek: Read + Seek + Send {}
+
+impl<T: Read + Seek + Send> ReadSeek for T {}
+
+/// One piece after the other.
+struct PiecesReader {
+    pieces: Arc<[Piece]>,
+    next: usize,
+    current: Box<dyn Read + Send>,
+}
+
+impl Read for PiecesReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let count = self.current.read(buffer)?;
+            if count > 0 || buffer.is_empty() {
+                return Ok(count);
+            }
+            let Some(piece) = self.pieces.get(self.next) else { return Ok(0) };
+            self.current = piece.open()?;
+            self.next += 1;
+        }
     }
 }
 
@@ -130,7 +238,7 @@ fn nanoseconds(seconds: i64, rest: i64) -> i128 {
 
 /// Gives exactly the bytes that the file had when the model was read, or fails. Reads go straight to the file: no buffer between.
 #[derive(Debug)]
-pub struct SteadyReader {
+struct SteadyReader {
     file: File,
     path: PathBuf,
     stamp: FileStamp,
@@ -213,8 +321,8 @@ mod tests {
         for (expected, apply) in cases {
             let dir = tempfile::tempdir().unwrap();
             let file = file_in(dir.path());
-            apply(&file.source);
-            assert_eq!(change(&file.open().unwrap_err()), expected);
+            apply(&dir.path().join("w.bin"));
+            assert_eq!(change(&file.open().err().unwrap()), expected);
         }
     }
 
@@ -236,7 +344,7 @@ mod tests {
             let mut reader = file.open().unwrap();
             let mut half = [0; 4];
             reader.read_exact(&mut half).unwrap();
-            apply(&file.source);
+            apply(&dir.path().join("w.bin"));
             let error = reader.read(&mut [0; 4]).unwrap_err();
             assert_eq!(change(&error), expected);
         }

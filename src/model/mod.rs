@@ -15,14 +15,16 @@ mod facts;
 mod file;
 pub mod formats;
 pub mod layout;
+pub mod lint;
 mod tree;
 
 use std::path::Path;
 
 pub use error::ModelError;
 pub use facts::{Dimension, Fact, Facts, TensorInfo};
-pub use file::{FileChanged, FileStamp, ModelFile, SteadyReader};
-pub use layout::{PlacedFile, Runtime, ServingLayout, UnknownRuntime, lay_out};
+pub use file::{Content, FileChanged, FileStamp, ModelFile, Piece, ReadSeek};
+pub use layout::{PlacedFile, ServingLayout, lay_out};
+pub use lint::Finding;
 pub use tree::{MAX_DEPTH, MAX_FILES, Tree};
 
 /// The name of the format of a model that no format recognises.
@@ -55,6 +57,10 @@ pub struct Model {
     pub facts: Facts,
     /// The files that belong to it, sorted bytewise by path.
     pub files: Vec<ModelFile>,
+    /// The places of the files that a server would load, not those that go with them.
+    pub mains: Vec<String>,
+    /// What would go wrong later, as far as the files alone tell.
+    pub findings: Vec<Finding>,
     /// What a person should know: files left out, links followed, doubts.
     pub notes: Vec<String>,
 }
@@ -78,13 +84,13 @@ fn read_as(format: &'static formats::Format, tree: Tree) -> Result<Model, ModelE
     files.sort_by(|a, b| a.path.cmp(&b.path));
     files.dedup_by(|a, b| a.path == b.path);
     notes.extend(reading.notes);
-    Ok(Model { format: format.name, facts: reading.facts, files, notes })
+    Ok(Model { format: format.name, facts: reading.facts, files, mains: reading.mains, findings: reading.findings, notes })
 }
 
 fn unknown(path: &Path, tree: Tree) -> Model {
     let (files, mut notes) = tree.into_parts();
     notes.push(format!("no known format in {}: packed as it is", path.display()));
-    Model { format: UNKNOWN_FORMAT, facts: Facts::default(), files, notes }
+    Model { format: UNKNOWN_FORMAT, facts: Facts::default(), files, mains: Vec::new(), findings: Vec::new(), notes }
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use std::path::{Component, Path, PathBuf};
 use fs_err as fs;
 use tempfile::NamedTempFile;
 
-use super::{Delivery, RolloutError, diff, yaml};
+use super::{RolloutError, diff, yaml};
+use crate::kserve::Delivery;
 use crate::oci::Digest;
 
 /// One file of a change.

@@ -3,23 +3,20 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Delivery, Generation};
 use crate::exit_code;
+use crate::kserve::{Generation, KserveError, Runtime};
 
 /// Why a rollout was refused or failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RolloutError {
-    /// `--kserve` or a site names a generation that is not known.
-    #[error("`{text}` is not a KServe generation that modelcar knows")]
-    UnknownGeneration {
-        /// What was written.
-        text: String,
-    },
+    /// A KServe that is not known, or cannot do what is asked.
+    #[error(transparent)]
+    Kserve(#[from] KserveError),
     /// A word outside a fixed list.
     #[error("`{text}` is not a {what}")]
     UnknownWord {
-        /// What the word should be: "delivery", "patch form".
+        /// What the word should be: "patch form".
         what: &'static str,
         /// What was written.
         text: String,
@@ -42,14 +39,6 @@ pub enum RolloutError {
         /// The reference as given.
         image: String,
     },
-    /// This KServe mounts no model that way.
-    #[error("{generation} has no delivery `{delivery}` ({}://)", delivery.scheme())]
-    Unsupported {
-        /// The site's KServe.
-        generation: Generation,
-        /// What was asked for.
-        delivery: Delivery,
-    },
     /// OpenShift AI mounts nothing for this pair: neither of its two branches takes it (kserve.md §1.5).
     #[error("{generation} mounts no model for the MLServer runtime with delivery `native`")]
     MlserverNative {
@@ -70,9 +59,9 @@ pub enum RolloutError {
         /// The ServingRuntime that the site or the user names.
         runtime: String,
         /// The layout that it reads.
-        wants: &'static str,
+        wants: Runtime,
         /// The image's layout.
-        layout: String,
+        layout: Runtime,
     },
     /// An image may come from anywhere, and its annotation goes into the InferenceService.
     #[error("the image calls its model's format {text:?}, which is no name of a format")]
@@ -262,13 +251,10 @@ impl RolloutError {
     /// What the user can do.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::UnknownGeneration { .. } => {
-                format!("one of {}; for a version between two of them, name the older one", Generation::known())
-            }
+            Self::Kserve(error) => return error.hint(),
             Self::UnknownWord { known, .. } => format!("one of {known}"),
             Self::InvalidName { .. } => "use lower-case letters, digits and `-`, such as edge-site-01".to_owned(),
             Self::NoDigest { image } => format!("`modelcar inspect {image}` prints the digest; tags can move, so KServe never gets one"),
-            Self::Unsupported { generation, delivery } => unsupported_hint(*generation, *delivery),
             Self::MlserverNative { .. } => {
                 "use `--delivery modelcar`: this platform mounts oci:// as an image volume for MLServer anyway".to_owned()
             }
@@ -318,14 +304,10 @@ impl RolloutError {
     /// The process exit code, see [`exit_code`].
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::UnknownGeneration { .. } | Self::UnknownWord { .. } | Self::InvalidName { .. } => exit_code::USAGE,
+            Self::Kserve(error) => error.exit_code(),
+            Self::UnknownWord { .. } | Self::InvalidName { .. } => exit_code::USAGE,
             Self::Changed { .. } | Self::Locked { .. } => exit_code::CONFLICT,
             _ => exit_code::FAILED,
         }
     }
-}
-
-fn unsupported_hint(generation: Generation, delivery: Delivery) -> String {
-    let instead: Vec<_> = generation.deliveries().iter().map(|delivery| format!("`--delivery {delivery}`")).collect();
-    format!("{delivery} came with {}; use {} here, the image is the same", delivery.since(), instead.join(" or "))
 }

@@ -1,6 +1,7 @@
 //! The commit message of a rollout: a subject for people, trailers for `git log` and for finding the way back.
 
-use super::{Delivery, Service, SiteName};
+use super::{Service, SiteName};
+use crate::kserve::Delivery;
 use crate::oci::Digest;
 
 /// What a commit tells beyond the service itself.
@@ -37,7 +38,8 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rollout::{Generation, ModelFormat};
+    use crate::kserve::Generation;
+    use crate::rollout::ModelFormat;
 
     fn service(image: &str) -> Service {
         Service {

@@ -6,7 +6,7 @@
 //!                                                 └► write (all or nothing) ─► Repository::commit (these files only)
 //! ```
 //!
-//! [`Generation`] knows what each KServe can do and refuses the rest. [`render`] is pure. [`plan`] reads the site's folder and decides;
+//! [`crate::kserve`] knows what each KServe can do; what it cannot is refused. [`render`] is pure. [`plan`] reads the site's folder and decides;
 //! it edits YAML in place, so that comments, order, quoting and line endings stay, and an independent parser proves every edit
 //! before it counts. [`Repository`] runs the user's own `git`.
 
@@ -15,7 +15,6 @@ mod definition;
 mod diff;
 mod edit;
 mod error;
-mod generation;
 mod git;
 mod lock;
 mod message;
@@ -28,7 +27,6 @@ mod yaml;
 
 pub use change::{FileChange, SiteChange};
 pub use error::RolloutError;
-pub use generation::{Delivery, Generation, serving_runtime};
 pub use git::{CommitId, Repository};
 pub use lock::RepositoryLock;
 pub use message::{CommitNote, commit_message};

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::generation::{check_layout, serving_runtime};
 use super::names::check_label;
-use super::{Delivery, Generation, RolloutError, ServiceName};
+use super::{RolloutError, ServiceName};
+use crate::kserve::{Delivery, Generation, Runtime};
 use crate::oci::{Digest, Reference};
 
 /// `apiVersion` of an InferenceService.
@@ -38,8 +38,8 @@ pub struct Service {
     pub format: ModelFormat,
     /// The ServingRuntime that the user named; it goes into every form. `None` leaves the runtime of an existing service alone.
     pub runtime: Option<String>,
-    /// The folder layout inside the image (`ovms`, `triton`, `mlserver`), from which a new service gets its runtime when none is named.
-    pub layout: Option<String>,
+    /// The server whose folders are inside the image, from which a new service gets its runtime when none is named.
+    pub layout: Option<Runtime>,
     /// Further annotations of the InferenceService.
     pub annotations: BTreeMap<String, String>,
 }
@@ -63,6 +63,17 @@ impl ModelFormat {
     }
 }
 
+/// Refuses a well-known ServingRuntime that would look for other folders than those in the image. An image laid out for no server in
+/// particular ([`Runtime::Raw`]) may be anything.
+pub(super) fn check_layout(serving_runtime: &str, layout: Option<Runtime>) -> Result<(), RolloutError> {
+    match (Runtime::behind(serving_runtime), layout) {
+        (Some(wants), Some(layout)) if wants != layout && layout != Runtime::Raw => {
+            Err(RolloutError::RuntimeMismatch { runtime: serving_runtime.to_owned(), wants, layout })
+        }
+        _ => Ok(()),
+    }
+}
+
 impl Service {
     /// What a patch or manifest needs to be right on this KServe.
     pub(super) fn check(&self) -> Result<(), RolloutError> {
@@ -70,9 +81,8 @@ impl Service {
         self.namespace.iter().try_for_each(|namespace| check_label("namespace", namespace))?;
         self.format.check()?;
         self.generation.supports(self.delivery)?;
-        self.runtime.iter().try_for_each(|name| check_layout(name, self.layout.as_deref()))?;
-        let mlserver =
-            self.layout.as_deref() == Some("mlserver") || self.runtime.as_deref().is_some_and(|name| name.starts_with("mlserver"));
+        self.runtime.iter().try_for_each(|name| check_layout(name, self.layout))?;
+        let mlserver = self.layout == Some(Runtime::Mlserver) || self.runtime.as_deref().is_some_and(|name| name.starts_with("mlserver"));
         if self.generation.is_rhoai() && self.delivery == Delivery::Native && mlserver {
             return Err(RolloutError::MlserverNative { generation: self.generation });
         }
@@ -129,11 +139,32 @@ impl Service {
     ///
     /// ONNX never goes without: OpenShift AI's runtimes do not select themselves for it, and upstream Triton would win over OpenVINO.
     fn runtime_of_new(&self) -> Result<Option<&str>, RolloutError> {
-        let shipped = || self.layout.as_deref().and_then(|layout| serving_runtime(layout, &self.format.name, self.generation));
+        let shipped = || self.layout.and_then(|layout| layout.shipped_as(&self.format.name, self.generation));
         let runtime = self.runtime.as_deref().or_else(shipped);
         if runtime.is_none() && self.format.name == "onnx" {
             return Err(RolloutError::RuntimeNeeded { format: self.format.name.clone(), generation: self.generation });
         }
         Ok(runtime)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runtime_that_a_layout_gets_passes_for_that_layout_and_no_other() {
+        let servers = [Runtime::Ovms, Runtime::Triton, Runtime::Mlserver];
+        for layout in servers {
+            for runtime in Generation::all().filter_map(|generation| layout.shipped_as("sklearn", generation)) {
+                assert!(check_layout(runtime, Some(layout)).is_ok(), "{runtime}");
+                for other in servers.into_iter().filter(|other| *other != layout) {
+                    let error = check_layout(runtime, Some(other)).unwrap_err();
+                    assert!(error.to_string().contains(runtime) && error.hint().unwrap().contains(layout.name()), "{error}");
+                }
+                assert!(check_layout(runtime, Some(Runtime::Raw)).is_ok() && check_layout(runtime, None).is_ok());
+            }
+        }
+        assert!(check_layout("my-triton", Some(Runtime::Ovms)).is_ok());
     }
 }

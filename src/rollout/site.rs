@@ -13,10 +13,11 @@ use serde_json::{Value, json};
 use super::change::refuse_links;
 use super::definition::{self, Definition, is_service};
 use super::edit::{Editable, lookup, nested};
-use super::generation::check_layout;
 use super::render::{KUSTOMIZATION, target};
+use super::service::check_layout;
 use super::service::{API_VERSION, IMAGE_ANNOTATION, KIND};
-use super::{Delivery, FileChange, RolloutError, Service, ServiceName, SiteChange, SiteName, yaml};
+use super::{FileChange, RolloutError, Service, ServiceName, SiteChange, SiteName, yaml};
+use crate::kserve::Delivery;
 use crate::oci::Digest;
 
 const URI: [&str; 4] = ["spec", "predictor", "model", "storageUri"];
@@ -183,7 +184,7 @@ impl Site<'_> {
     /// The runtime that the built site will name has to read the image's folders.
     fn check_runtime(&self, base: &Base, model: &Model) -> Result<(), RolloutError> {
         let named = [&self.service.runtime, &model.runtime, &base.runtime].into_iter().flatten().next();
-        named.map_or(Ok(()), |name| check_layout(name, self.service.layout.as_deref()))
+        named.map_or(Ok(()), |name| check_layout(name, self.service.layout))
     }
 
     fn model(&self, base: &Base) -> Result<Model, RolloutError> {

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use modelcar::rollout::{Delivery, Generation, ModelFormat, PatchForm, RolloutError, Service, render};
+use modelcar::kserve::{Delivery, Generation, KserveError, Runtime};
+use modelcar::rollout::{ModelFormat, PatchForm, RolloutError, Service, render};
 
 use crate::support::{crd, need};
 
@@ -22,7 +23,7 @@ pub fn service(generation: Generation, delivery: Delivery) -> Service {
         delivery,
         format: ModelFormat { name: "onnx".to_owned(), version: Some("1".to_owned()) },
         runtime: None,
-        layout: Some("ovms".to_owned()),
+        layout: Some(Runtime::Ovms),
         annotations: BTreeMap::new(),
     }
 }
@@ -143,8 +144,8 @@ type Expected = fn(&RolloutError) -> bool;
 #[test]
 fn refuses_what_would_not_run() {
     let ovms = |generation, delivery| service(generation, delivery);
-    let mlserver = Service { layout: Some("mlserver".to_owned()), ..service(Generation::Rhoai3_5, Delivery::Native) };
-    let triton = Service { layout: Some("triton".to_owned()), ..service(Generation::Rhoai3_4, Delivery::Modelcar) };
+    let mlserver = Service { layout: Some(Runtime::Mlserver), ..service(Generation::Rhoai3_5, Delivery::Native) };
+    let triton = Service { layout: Some(Runtime::Triton), ..service(Generation::Rhoai3_4, Delivery::Modelcar) };
     let by_tag = Service { image: "quay.io/acme/iris:v1".parse().unwrap(), ..ovms(Generation::V0_20, Delivery::Modelcar) };
     let annotated =
         Service { annotations: BTreeMap::from([("a".to_owned(), "b".to_owned())]), ..ovms(Generation::V0_20, Delivery::Modelcar) };
@@ -152,14 +153,18 @@ fn refuses_what_would_not_run() {
     let base = || ovms(Generation::V0_20, Delivery::Modelcar);
     let placed = || Service { namespace: Some("models".to_owned()), ..base() };
     let mismatched = Service { runtime: Some("kserve-tritonserver".to_owned()), ..base() };
-    let upstream_mlserver = Service { layout: Some("mlserver".to_owned()), ..base() };
+    let upstream_mlserver = Service { layout: Some(Runtime::Mlserver), ..base() };
     let cases: [(Service, PatchForm, Expected); 12] = [
         (placed(), PatchForm::Merge, |error| matches!(error, RolloutError::NamespaceInPatch { .. })),
         (placed(), PatchForm::Json6902, |error| matches!(error, RolloutError::NamespaceInPatch { .. })),
         (mismatched, PatchForm::Manifest, |error| matches!(error, RolloutError::RuntimeMismatch { .. })),
         (upstream_mlserver, PatchForm::Manifest, |error| matches!(error, RolloutError::RuntimeNeeded { .. })),
-        (ovms(Generation::V0_17, Delivery::Native), PatchForm::Merge, |error| matches!(error, RolloutError::Unsupported { .. })),
-        (ovms(Generation::Rhoai3_5, Delivery::Fetch), PatchForm::Manifest, |error| matches!(error, RolloutError::Unsupported { .. })),
+        (ovms(Generation::V0_17, Delivery::Native), PatchForm::Merge, |error| {
+            matches!(error, RolloutError::Kserve(KserveError::Unsupported { .. }))
+        }),
+        (ovms(Generation::Rhoai3_5, Delivery::Fetch), PatchForm::Manifest, |error| {
+            matches!(error, RolloutError::Kserve(KserveError::Unsupported { .. }))
+        }),
         (ovms(Generation::V0_15, Delivery::Modelcar), PatchForm::Manifest, |error| matches!(error, RolloutError::RuntimeNeeded { .. })),
         (triton, PatchForm::Manifest, |error| matches!(error, RolloutError::RuntimeNeeded { .. })),
         (mlserver, PatchForm::Merge, |error| matches!(error, RolloutError::MlserverNative { .. })),

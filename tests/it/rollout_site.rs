@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
+use modelcar::kserve::{Delivery, Generation, Runtime};
 use modelcar::oci::Digest;
-use modelcar::rollout::{Delivery, Generation, RolloutError, Service, SiteChange, SiteName, plan};
+use modelcar::rollout::{RolloutError, Service, SiteChange, SiteName, plan};
 use serde_json::Value;
 
 use crate::rollout_patch::{expect_golden, service};
@@ -239,7 +240,7 @@ fn refuses_a_site_whose_runtime_reads_other_folders() {
         let without = get(dir.path(), &path).replace("      runtime: kserve-openvino\n", "");
         put(dir.path(), &path, &without.replace("    model:\n", &line("kserve-tritonserver")));
         let error = plan(dir.path(), &site("a"), &iris("v2")).unwrap_err();
-        assert!(matches!(&error, RolloutError::RuntimeMismatch { wants: "triton", .. }), "{file}: {error:?}");
+        assert!(matches!(&error, RolloutError::RuntimeMismatch { wants: Runtime::Triton, .. }), "{file}: {error:?}");
         let own = Service { runtime: Some("kserve-openvino".to_owned()), ..iris("v2") };
         assert!(plan(dir.path(), &site("a"), &own).is_ok(), "the user may name another");
         put(dir.path(), &path, &without.replace("    model:\n", &line("my-triton")));

@@ -2,23 +2,56 @@
 
 pub mod onnx;
 
-use super::{Facts, ModelError, ModelFile, Runtime, Tree};
+use super::lint::Finding;
+use super::{Facts, ModelError, ModelFile, Tree};
+use crate::kserve::Runtime;
 
 /// A model format.
 #[derive(Debug)]
 pub struct Format {
     /// Lower-case: `onnx`.
     pub name: &'static str,
-    /// Whether a model is in this format.
+    /// Whether a model is in this format: by names, and where those say too little by the first bytes of files.
     pub detect: fn(&Tree) -> bool,
     /// Reads what the model says about itself; bounded, whatever is in the files.
     pub read: fn(&Tree) -> Result<Reading, ModelError>,
-    /// Whether the file at this place is one that a server loads, not one that goes with it.
-    pub is_model_file: fn(&str) -> bool,
-    /// The name under which servers look for that file.
-    pub served_as: &'static str,
-    /// The servers that load it, the usual one first.
-    pub runtimes: &'static [Runtime],
+    /// The servers that load it and how, the usual one first; [`Runtime::Raw`] needs no mention.
+    pub servings: &'static [Serving],
+}
+
+/// How a server wants a format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Serving {
+    /// The server.
+    pub runtime: Runtime,
+    /// Where below `/models`.
+    pub place: Place,
+    /// Under which name.
+    pub name: ServedName,
+}
+
+/// Where a server looks below `/models`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// At the top.
+    Top,
+    /// In a version folder: `1/…`.
+    Version,
+    /// In a version folder of a folder that has the model's name: `NAME/1/…`.
+    Repository,
+}
+
+/// The name under which a server looks for what it loads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServedName {
+    /// Any: it keeps its own.
+    Kept,
+    /// The file that is loaded has this name.
+    File(&'static str),
+    /// The file that is loaded, and those that share its stem, have this stem and keep their endings: `model.xml` and `model.bin`.
+    Stem(&'static str),
+    /// The folder of the file that is loaded, with all that is in it, has this name.
+    Folder(&'static str),
 }
 
 /// What a format found in a model.
@@ -26,8 +59,12 @@ pub struct Format {
 pub struct Reading {
     /// What the model says about itself.
     pub facts: Facts,
+    /// The places of the files that a server would load, not those that go with them: `net.onnx`, `1/saved_model.pb`.
+    pub mains: Vec<String>,
     /// Files that a single model file names, to be packed with it.
     pub companions: Vec<ModelFile>,
+    /// What would go wrong later.
+    pub findings: Vec<Finding>,
     /// What a person should know.
     pub notes: Vec<String>,
 }

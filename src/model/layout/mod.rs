@@ -8,15 +8,13 @@
 //! | `raw` | as it is |
 //!
 //! A folder that is already a repository of its server stays as it is. Layouts depend on the format only through
-//! [`Format`]: what a model file is, what servers call it, which servers load it.
+//! [`Format::servings`]: which servers load it, where and under which name.
 
 mod places;
-mod runtime;
 
-use super::formats::{self, Format};
+use super::formats::{self, Format, Serving};
 use super::{Model, ModelError, ModelFile};
-
-pub use runtime::{Runtime, UnknownRuntime};
+use crate::kserve::Runtime;
 
 /// The version folder for servers that want one.
 const VERSION: u32 = 1;
@@ -55,8 +53,8 @@ pub fn lay_out(model: &Model, runtime: Option<Runtime>, name: &str) -> Result<Se
         Some(runtime) => folder.asked_for(runtime)?,
         None => folder.usual(),
     };
-    let target = places::Placing { runtime: choice.runtime, arrangement: &choice.arrangement, version: VERSION, name };
-    let files = target.place(model, folder.format)?;
+    let target = places::Placing { arrangement: &choice.arrangement, version: VERSION, name };
+    let files = target.place(model)?;
     let mut notes = choice.notes;
     notes.extend(places::case_clashes(&files));
     Ok(ServingLayout { runtime: choice.runtime, why: choice.why, files, notes })
@@ -66,7 +64,7 @@ pub fn lay_out(model: &Model, runtime: Option<Runtime>, name: &str) -> Result<Se
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Arrangement {
     /// One model file at the top; it gets the name and the folder that the server wants.
-    One(String),
+    One(String, Serving),
     /// Already in the shape that the server wants, or in one that is not ours to judge.
     Kept,
 }
@@ -83,8 +81,8 @@ impl Choice {
         Self { runtime, arrangement: Arrangement::Kept, why: why.into(), notes: Vec::new() }
     }
 
-    fn one(runtime: Runtime, only: &str, why: impl Into<String>) -> Self {
-        Self { runtime, arrangement: Arrangement::One(only.to_owned()), why: why.into(), notes: Vec::new() }
+    fn one(serving: Serving, only: &str, why: impl Into<String>) -> Self {
+        Self { runtime: serving.runtime, arrangement: Arrangement::One(only.to_owned(), serving), why: why.into(), notes: Vec::new() }
     }
 }
 
@@ -99,8 +97,7 @@ struct Folder<'a> {
 impl<'a> Folder<'a> {
     fn new(model: &'a Model) -> Self {
         let format = formats::by_name(model.format);
-        let is_model = |path: &&str| format.is_some_and(|format| (format.is_model_file)(path));
-        let models = model.files.iter().map(|file| file.path.as_str()).filter(is_model).collect();
+        let models = model.mains.iter().map(String::as_str).collect();
         Self { format, format_name: model.format, models }
     }
 
@@ -112,8 +109,8 @@ impl<'a> Folder<'a> {
         if let Some(runtime) = self.repository_of() {
             return Choice::kept(runtime, format!("the folder is a {runtime} repository already"));
         }
-        match (self.only_model(), format.runtimes.first()) {
-            (Some(only), Some(runtime)) => Choice::one(*runtime, only, format!("the usual server for {}", format.name)),
+        match (self.only_model(), format.servings.first()) {
+            (Some(only), Some(serving)) => Choice::one(*serving, only, format!("the usual server for {}", format.name)),
             _ => self.in_doubt(format),
         }
     }
@@ -127,15 +124,19 @@ impl<'a> Folder<'a> {
 
     /// With a wish, which is kept or refused.
     fn asked_for(&self, runtime: Runtime) -> Result<Choice, ModelError> {
-        let runtimes = self.format.map_or(&[Runtime::Raw][..], |format| format.runtimes);
-        if !runtimes.contains(&runtime) {
-            return Err(ModelError::WrongRuntime { runtime, format: self.format_name, runtimes: runtimes.to_vec() });
+        if runtime == Runtime::Raw {
+            return Ok(Choice::kept(runtime, "as asked for; the folder stays as it is"));
         }
-        if runtime == Runtime::Raw || self.repository_of() == Some(runtime) {
+        let servings = self.format.map_or(&[][..], |format| format.servings);
+        let Some(serving) = servings.iter().find(|serving| serving.runtime == runtime) else {
+            let runtimes = servings.iter().map(|serving| serving.runtime).chain([Runtime::Raw]).collect();
+            return Err(ModelError::WrongRuntime { runtime, format: self.format_name, runtimes });
+        };
+        if self.repository_of() == Some(runtime) {
             return Ok(Choice::kept(runtime, "as asked for; the folder stays as it is"));
         }
         match self.only_model() {
-            Some(only) => Ok(Choice::one(runtime, only, "as asked for")),
+            Some(only) => Ok(Choice::one(*serving, only, "as asked for")),
             None => Err(self.not_one(runtime)),
         }
     }

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::{Arrangement, PlacedFile, Runtime};
-use crate::model::formats::Format;
-use crate::model::{Model, ModelError};
+use super::{Arrangement, PlacedFile};
+use crate::model::formats::{Place, ServedName, Serving};
+use crate::model::{Model, ModelError, ModelFile};
 
 /// Triton's description of a model; it stands beside the version folders, not in one.
 const TRITON_CONFIG: &str = "config.pbtxt";
@@ -13,7 +13,6 @@ const MAX_NOTES: usize = 8;
 
 /// What was decided.
 pub(super) struct Placing<'a> {
-    pub(super) runtime: Runtime,
     pub(super) arrangement: &'a Arrangement,
     pub(super) version: u32,
     pub(super) name: &'a str,
@@ -21,35 +20,43 @@ pub(super) struct Placing<'a> {
 
 impl Placing<'_> {
     /// Every file with its place, sorted by place.
-    pub(super) fn place(&self, model: &Model, format: Option<&Format>) -> Result<Vec<PlacedFile>, ModelError> {
-        let served_as = format.map(|format| format.served_as);
-        if self.runtime == Runtime::Triton {
+    pub(super) fn place(&self, model: &Model) -> Result<Vec<PlacedFile>, ModelError> {
+        if matches!(self.arrangement, Arrangement::One(_, Serving { place: Place::Repository, .. })) {
             check_name(self.name)?;
         }
-        let placed = |file: &_| self.placed(file, served_as);
+        let placed = |file: &ModelFile| PlacedFile { target: self.target(&file.path), file: file.clone() };
         let mut files: Vec<_> = model.files.iter().map(placed).collect();
         files.sort_by(|a, b| a.target.cmp(&b.target));
         check_clashes(&files)?;
         Ok(files)
     }
 
-    fn placed(&self, file: &crate::model::ModelFile, served_as: Option<&str>) -> PlacedFile {
-        let target = match (self.arrangement, served_as) {
-            (Arrangement::One(only), Some(served_as)) if *only == file.path => self.below_root(served_as),
-            (Arrangement::One(_), _) => self.below_root(&file.path),
-            (Arrangement::Kept, _) => file.path.clone(),
-        };
-        PlacedFile { target, file: file.clone() }
+    fn target(&self, path: &str) -> String {
+        match self.arrangement {
+            Arrangement::Kept => path.to_owned(),
+            Arrangement::One(only, serving) => self.below_root(serving.place, &served_name(serving.name, only, path)),
+        }
     }
 
-    fn below_root(&self, path: &str) -> String {
+    fn below_root(&self, place: Place, path: &str) -> String {
         let Self { version, name, .. } = self;
-        match self.runtime {
-            Runtime::Ovms => format!("{version}/{path}"),
-            Runtime::Triton if path == TRITON_CONFIG => format!("{name}/{path}"),
-            Runtime::Triton => format!("{name}/{version}/{path}"),
-            Runtime::Mlserver | Runtime::Raw => path.to_owned(),
+        match place {
+            Place::Top => path.to_owned(),
+            Place::Version => format!("{version}/{path}"),
+            Place::Repository if path == TRITON_CONFIG => format!("{name}/{path}"),
+            Place::Repository => format!("{name}/{version}/{path}"),
         }
+    }
+}
+
+/// A file's name where `only` is the one that is loaded; both at the top of the model's folder.
+fn served_name(name: ServedName, only: &str, path: &str) -> String {
+    let stem = |path: &str| path.rsplit_once('.').map_or(path.to_owned(), |(stem, _)| stem.to_owned());
+    match name {
+        ServedName::File(served) if path == only => served.to_owned(),
+        ServedName::Stem(served) if stem(path) == stem(only) => format!("{served}{}", &path[stem(path).len()..]),
+        ServedName::Folder(served) => format!("{served}/{path}"),
+        _ => path.to_owned(),
     }
 }
 

@@ -12,8 +12,9 @@ mod wire;
 use std::collections::BTreeSet;
 use std::io;
 
-use super::{Format, Reading};
-use crate::model::{Facts, ModelError, ModelFile, Runtime, Tree};
+use super::{Format, Place, Reading, ServedName, Serving};
+use crate::kserve::Runtime;
+use crate::model::{Facts, ModelError, ModelFile, Tree};
 
 pub use error::{Defect, OnnxError, Refusal};
 pub use external::ExternalFile;
@@ -24,10 +25,15 @@ pub const FORMAT: Format = Format {
     name: "onnx",
     detect: |tree| tree.files().iter().any(|file| is_onnx(&file.path)),
     read,
-    is_model_file: is_onnx,
-    served_as: "model.onnx",
-    runtimes: &[Runtime::Ovms, Runtime::Triton, Runtime::Mlserver, Runtime::Raw],
+    servings: &[
+        Serving { runtime: Runtime::Ovms, place: Place::Version, name: NAME },
+        Serving { runtime: Runtime::Triton, place: Place::Repository, name: NAME },
+        Serving { runtime: Runtime::Mlserver, place: Place::Top, name: NAME },
+    ],
 };
+
+/// Triton and MLServer look for this name; OpenVINO Model Server takes any.
+const NAME: ServedName = ServedName::File("model.onnx");
 
 /// What a data file that no model refers to may look like, and from which size it is worth a word.
 const DATA_SUFFIXES: [&str; 4] = [".data", ".onnx_data", ".weight", ".weights"];
@@ -40,7 +46,7 @@ fn is_onnx(path: &str) -> bool {
 /// Reads every ONNX file; facts are told where there is only one.
 fn read(tree: &Tree) -> Result<Reading, ModelError> {
     let files: Vec<_> = tree.files().iter().filter(|file| is_onnx(&file.path)).collect();
-    let mut reading = Reading::default();
+    let mut reading = Reading { mains: files.iter().map(|file| file.path.clone()).collect(), ..Reading::default() };
     let mut used = BTreeSet::new();
     for file in &files {
         let (model, data) = read_one(tree, file).map_err(|error| error.of(tree, file))?;
@@ -58,7 +64,7 @@ fn read(tree: &Tree) -> Result<Reading, ModelError> {
 
 /// One file, and the data files it names.
 fn read_one(tree: &Tree, file: &ModelFile) -> Result<(OnnxModel, Vec<ModelFile>), ReadError> {
-    let input = file.open_unchanged().map_err(|source| OnnxError::Io { offset: 0, source })?;
+    let input = file.open_to_seek().map_err(|source| OnnxError::Io { offset: 0, source })?;
     let model = OnnxModel::read(input)?;
     let mut data = Vec::new();
     for (location, external) in &model.external {
