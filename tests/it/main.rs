@@ -10,6 +10,7 @@ mod dependencies_are_explained;
 mod docs_run;
 mod help;
 mod keys_are_cosigns;
+mod hostile_files;
 mod layout;
 mod nothing_is_sent_twice;
 mod onnx_agrees_with_python;

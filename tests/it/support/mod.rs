@@ -6,6 +6,7 @@ pub mod images;
 pub mod proxy;
 pub mod registry;
 pub mod tiny_shell;
+pub mod usage;
 pub mod verifiers;
 
 use std::ffi::OsStr;

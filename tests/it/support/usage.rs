@@ -1,0 +1,31 @@
+//! What the kernel counts for a process while it runs.
+
+use std::fs;
+use std::process::Child;
+
+/// What a process used.
+#[derive(Debug, Default)]
+pub struct Usage {
+    /// The most memory it had, in bytes.
+    pub peak_memory: u64,
+    /// What it made the kernel write to disks, in bytes.
+    pub disk_writes: u64,
+}
+
+/// Watches a process until it ends. Both counters only ever grow, so the last look is the sum.
+pub fn watch(child: &mut Child) -> Usage {
+    let mut usage = Usage::default();
+    let field = |file: &str, name: &str| -> Option<u64> {
+        let text = fs::read_to_string(format!("/proc/{}/{file}", child.id())).ok()?;
+        text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok())
+    };
+    loop {
+        usage.peak_memory = field("status", "VmHWM:").map_or(usage.peak_memory, |kib| kib * 1024);
+        usage.disk_writes = field("io", "write_bytes:").unwrap_or(usage.disk_writes);
+        // A zombie has no memory any more.
+        if field("status", "VmHWM:").is_none() {
+            return usage;
+        }
+        std::thread::yield_now();
+    }
+}
