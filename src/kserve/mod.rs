@@ -6,8 +6,10 @@ mod delivery;
 mod error;
 mod generation;
 mod runtime;
+mod shipped;
 
 pub use delivery::Delivery;
 pub use error::KserveError;
 pub use generation::Generation;
 pub use runtime::Runtime;
+pub use shipped::{ByRealPath, ThroughLink};

@@ -107,6 +107,14 @@ pub enum ModelError {
         /// What the user can do.
         hint: Option<String>,
     },
+    /// A pointer of Git LFS where the model should be.
+    #[error("{} is a Git LFS pointer, not the {format} file", path.display())]
+    LfsPointer {
+        /// The file.
+        path: PathBuf,
+        /// The format's name.
+        format: &'static str,
+    },
     /// A server that loads one model, and a folder with several (or none where the server looks).
     #[error("{runtime} serves one {format} model at the top of the folder, here {}", listed(found))]
     NotOneModel {
@@ -148,6 +156,9 @@ pub enum ModelError {
 }
 
 impl ModelError {
+    /// What helps against a pointer.
+    pub(super) const LFS_HINT: &'static str = "run `git lfs pull` in the clone and build again";
+
     /// For `map_err` on file operations.
     pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
@@ -166,6 +177,7 @@ impl ModelError {
             Self::LinkIntoGit { .. } => Some("`.git` may hold credentials; put the file itself into the folder".to_owned()),
             Self::TooManyFiles { .. } | Self::TooDeep { .. } => Some("give the folder that holds only the model".to_owned()),
             Self::Unreadable { hint, .. } => hint.clone(),
+            Self::LfsPointer { .. } => Some(Self::LFS_HINT.to_owned()),
             Self::NotOneModel { .. } => {
                 Some("give the one file to serve as MODEL, or keep the folder as it is with `--runtime raw`".to_owned())
             }

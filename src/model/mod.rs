@@ -15,6 +15,7 @@ mod facts;
 mod file;
 pub mod formats;
 pub mod layout;
+mod lfs;
 pub mod lint;
 mod tree;
 
@@ -78,7 +79,7 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Model, ModelError> {
 }
 
 fn read_as(format: &'static formats::Format, tree: Tree) -> Result<Model, ModelError> {
-    let reading = (format.read)(&tree)?;
+    let reading = (format.read)(&tree).map_err(|error| lfs::blame(error, &tree))?;
     let (mut files, mut notes) = tree.into_parts();
     files.extend(reading.companions);
     files.sort_by(|a, b| a.path.cmp(&b.path));

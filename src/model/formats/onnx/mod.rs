@@ -10,7 +10,6 @@ mod value;
 mod wire;
 
 use std::collections::BTreeSet;
-use std::io;
 
 use super::{Format, Place, Reading, ServedName, Serving};
 use crate::kserve::Runtime;
@@ -109,20 +108,11 @@ impl ReadError {
             Self::Model(error) => error,
             Self::Onnx(OnnxError::Io { source, .. }) => ModelError::io("read", path)(source),
             Self::Onnx(error) => {
-                let hint = if is_lfs_pointer(file) { Some(LFS_HINT.to_owned()) } else { error.hint() };
+                let hint = error.hint();
                 ModelError::Unreadable { path, format: "ONNX", source: error.into(), hint }
             }
         }
     }
-}
-
-const LFS_HINT: &str = "this is a Git LFS pointer, not the model: run `git lfs pull` and build again";
-
-/// The commonest "broken" model: a clone without LFS. See <https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>.
-fn is_lfs_pointer(file: &ModelFile) -> bool {
-    const POINTER_LIMIT: u64 = 1024;
-    let text = || io::read_to_string(file.open().ok()?).ok();
-    file.size < POINTER_LIMIT && text().is_some_and(|text| text.starts_with("version https://git-lfs.github.com/spec/"))
 }
 
 /// What may be a mistake.
