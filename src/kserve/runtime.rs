@@ -75,6 +75,18 @@ impl Runtime {
         }
     }
 
+    /// How the names of the files end of which this server loads exactly one, at the top of the folder; nothing for other servers.
+    /// Two of them stop it: <https://github.com/kserve/kserve/tree/v0.20.0/python>, `model.py` of each server.
+    pub fn takes_one_of(self) -> &'static [&'static str] {
+        match self {
+            Self::Sklearnserver => &["joblib", "pkl", "pickle"],
+            Self::Xgbserver => &["bst", "json", "ubj"],
+            Self::Lgbserver => &["bst"],
+            Self::Pmmlserver => &["pmml"],
+            _ => &[],
+        }
+    }
+
     /// The server behind a well-known ServingRuntime; `None` for a name that says nothing.
     pub fn behind(serving_runtime: &str) -> Option<Self> {
         match serving_runtime {

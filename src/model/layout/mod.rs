@@ -55,9 +55,7 @@ pub fn lay_out(model: &Model, runtime: Option<Runtime>, name: &str) -> Result<Se
     };
     let target = places::Placing { arrangement: &choice.arrangement, version: VERSION, name };
     let files = target.place(model)?;
-    let mut notes = choice.notes;
-    notes.extend(places::case_clashes(&files));
-    Ok(ServingLayout { runtime: choice.runtime, why: choice.why, files, notes })
+    Ok(ServingLayout { runtime: choice.runtime, why: choice.why, files, notes: choice.notes })
 }
 
 /// How the files lie now, and so what is to be done with them.

@@ -8,8 +8,6 @@ use crate::model::{Model, ModelError, ModelFile};
 
 /// Triton's description of a model; it stands beside the version folders, not in one.
 const TRITON_CONFIG: &str = "config.pbtxt";
-/// Clashes that are told one by one.
-const MAX_NOTES: usize = 8;
 
 /// What was decided.
 pub(super) struct Placing<'a> {
@@ -91,17 +89,4 @@ fn check_clashes(files: &[PlacedFile]) -> Result<(), ModelError> {
 
 fn clash(first: &PlacedFile, second: &PlacedFile) -> ModelError {
     ModelError::Clash { target: first.target.clone(), first: first.file.path.clone(), second: second.file.path.clone() }
-}
-
-/// Places that differ only in case: one file where the model is unpacked on macOS or Windows.
-pub(super) fn case_clashes(files: &[PlacedFile]) -> Vec<String> {
-    let mut seen: HashMap<String, &str> = HashMap::new();
-    let mut notes = Vec::new();
-    for PlacedFile { target, .. } in files {
-        if let Some(other) = seen.insert(target.to_lowercase(), target) {
-            notes.push(format!("{other} and {target} differ only in upper and lower case"));
-        }
-    }
-    notes.truncate(MAX_NOTES);
-    notes
 }

@@ -117,12 +117,6 @@ fn two_files_never_share_a_place() {
 }
 
 #[test]
-fn names_that_differ_only_in_case_are_told() {
-    let layout = lay_out(&onnx(&["README.md", "net.onnx", "readme.md"]), None, "m").unwrap();
-    assert_eq!(layout.notes, ["1/README.md and 1/readme.md differ only in upper and lower case"]);
-}
-
-#[test]
 fn only_a_triton_repository_needs_a_name_and_checks_it() {
     let model = onnx(&["net.onnx"]);
     for name in ["", ".", "..", "a/b", "a\\b", "a\nb", &"x".repeat(256)] {

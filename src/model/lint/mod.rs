@@ -1,14 +1,29 @@
 //! What would go wrong later: when a server loads the model, when a registry takes the image, or when somebody's pickle runs.
 //!
 //! [`rules`] is the table: an id, a severity, why it matters and what to do. A [`Finding`] is a rule that a model broke. Formats
-//! report what they see while they read.
+//! report what they see while they read; [`lint`] adds what only the whole tells: the files in their places, the server, the delivery
+//! and the platform.
+//!
+//! ```text
+//! Model, ServingLayout, Target ─► checks (pure)            ─┐
+//!                       └─ texts (bounded reads) ─► checks ─┼─► sorted, each trouble once ─► judge (--allow)
+//! what formats saw ────────────────────────────────────────┘
+//! ```
 
+mod checks;
+mod engine;
+mod judge;
 pub mod rules;
+mod text;
 
 use std::fmt;
 
+pub use engine::{Target, lint};
+pub use judge::{Judged, judge, of_error};
+
 /// How much a finding weighs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Worth knowing.
     Advice,
@@ -38,6 +53,8 @@ pub struct Rule {
 pub struct Finding {
     /// Which.
     pub rule: &'static Rule,
+    /// How much it weighs here: as the rule says, or less where it is only possible.
+    pub severity: Severity,
     /// The file, as its place in the model; none where it is about the whole model.
     pub path: Option<String>,
     /// What was seen, in words that are safe to print.
@@ -47,12 +64,18 @@ pub struct Finding {
 impl Finding {
     /// A finding about one file. `what` may quote the model; it is made printable here.
     pub(crate) fn at(rule: &'static Rule, path: &str, what: impl AsRef<str>) -> Self {
-        Self { rule, path: Some(path.to_owned()), what: super::facts::printable(what.as_ref()) }
+        Self { rule, severity: rule.severity, path: Some(super::facts::printable(path)), what: super::facts::printable(what.as_ref()) }
     }
 
     /// A finding about the whole model.
     pub(crate) fn of_model(rule: &'static Rule, what: impl AsRef<str>) -> Self {
-        Self { rule, path: None, what: super::facts::printable(what.as_ref()) }
+        Self { rule, severity: rule.severity, path: None, what: super::facts::printable(what.as_ref()) }
+    }
+
+    /// The same, at another weight.
+    #[must_use]
+    pub fn weighing(self, severity: Severity) -> Self {
+        Self { severity, ..self }
     }
 }
 

@@ -3,8 +3,52 @@
 use super::{Rule, Severity};
 
 /// All of them, by id.
-pub static RULES: &[&Rule] =
-    &[&DANGEROUS_PICKLE, &EXTERNAL_DATA, &LFS_POINTER, &MISSING_CONFIG, &MISSING_SHARD, &MISSING_TOKENIZER, &PICKLE, &TRUNCATED_WEIGHTS];
+pub static RULES: &[&Rule] = &[
+    &ABSOLUTE_PATH,
+    &CASE_CLASH,
+    &DANGEROUS_PICKLE,
+    &EMPTY_FILE,
+    &EXTERNAL_DATA,
+    &LATEST_TAG,
+    &LAYER_SIZE,
+    &LFS_POINTER,
+    &MISSING_CONFIG,
+    &MISSING_SHARD,
+    &MISSING_TOKENIZER,
+    &PICKLE,
+    &REALPATH_TRAP,
+    &REMOTE_CODE,
+    &SECRET_FILE,
+    &SEVERAL_MODELS,
+    &TRITON_DYNAMIC_BATCH,
+    &TRUNCATED_WEIGHTS,
+    &UNKNOWN_FORMAT,
+    &UNREADABLE,
+    &WRITES_TO_OWN_FOLDER,
+];
+
+/// The rule with this id.
+pub fn by_id(id: &str) -> Option<&'static Rule> {
+    RULES.iter().copied().find(|rule| rule.id == id)
+}
+
+/// A path of the machine where the model was made.
+pub static ABSOLUTE_PATH: Rule = Rule {
+    id: "absolute-path",
+    severity: Severity::Warning,
+    why: "the path is one of the machine where the model was made; in the pod the model lies under /mnt/models",
+    link: None,
+    fix: "write a path relative to the file, or one below /mnt/models",
+};
+
+/// Names that are one on macOS and Windows.
+pub static CASE_CLASH: Rule = Rule {
+    id: "case-clash",
+    severity: Severity::Warning,
+    why: "the names differ only in upper and lower case, so whoever unpacks the image on macOS or Windows gets one file of the two",
+    link: None,
+    fix: "rename one of them",
+};
 
 /// A pickle that imports what no model needs.
 pub static DANGEROUS_PICKLE: Rule = Rule {
@@ -15,6 +59,15 @@ pub static DANGEROUS_PICKLE: Rule = Rule {
     fix: "do not load it anywhere; get the model again from a source that you trust",
 };
 
+/// A file without a byte.
+pub static EMPTY_FILE: Rule = Rule {
+    id: "empty-file",
+    severity: Severity::Error,
+    why: "a weight file without a byte is what a full disk or a broken download leaves, and no server loads it",
+    link: None,
+    fix: "get the file again, or leave it out of the model's folder",
+};
+
 /// ONNX weights outside the model file.
 pub static EXTERNAL_DATA: Rule = Rule {
     id: "external-data",
@@ -22,6 +75,24 @@ pub static EXTERNAL_DATA: Rule = Rule {
     why: "onnxruntime from 1.24 and most OpenVINO versions cannot load external data through KServe's modelcar link",
     link: Some("https://github.com/microsoft/onnxruntime/issues/27353"),
     fix: "let modelcar inline the data (below 2 GiB), or deliver with native or fetch",
+};
+
+/// A tag that everybody moves.
+pub static LATEST_TAG: Rule = Rule {
+    id: "latest-tag",
+    severity: Severity::Warning,
+    why: "Kubernetes pulls `latest` at every start, so a site without its registry cannot start the model, and nobody knows which one runs",
+    link: Some("https://kubernetes.io/docs/concepts/containers/images/#imagepullpolicy-defaulting"),
+    fix: "name a version, such as :v1; patches of modelcar name the digest",
+};
+
+/// A file that registries refuse.
+pub static LAYER_SIZE: Rule = Rule {
+    id: "layer-size",
+    severity: Severity::Warning,
+    why: "a file is one layer, and Quay refuses layers above 20 GB in its usual configuration; other registries and proxies even less",
+    link: Some("https://github.com/containers/ai-lab-recipes/issues/583"),
+    fix: "save the model in shards (`save_pretrained(max_shard_size=\"5GB\")`, `gguf-split`), or raise the registry's limit",
 };
 
 /// Git LFS left its pointer instead of the file.
@@ -69,6 +140,51 @@ pub static PICKLE: Rule = Rule {
     fix: "convert it (safetensors, ONNX, skops), or pack it with --allow-pickle if you trust its author",
 };
 
+/// A loader that asks for the real path.
+pub static REALPATH_TRAP: Rule = Rule {
+    id: "realpath-trap",
+    severity: Severity::Error,
+    why: "the server resolves the path of the model, and through KServe's modelcar link that leads to /models, which is not there",
+    link: Some("https://github.com/kserve/kserve/issues/4743"),
+    fix: "deliver with native or fetch where the site's KServe has it, or with a server that reads the file through the link",
+};
+
+/// Python that comes with the model.
+pub static REMOTE_CODE: Rule = Rule {
+    id: "remote-code",
+    severity: Severity::Warning,
+    why: "the server runs Python that comes with the model, with all rights of the pod",
+    link: Some("https://huggingface.co/docs/transformers/main/en/models#custom-models"),
+    fix: "read that code before you sign the image, or use an architecture that the server has itself",
+};
+
+/// A key or a token.
+pub static SECRET_FILE: Rule = Rule {
+    id: "secret-file",
+    severity: Severity::Error,
+    why: "whoever can pull the image can read the secret, also after a later version left it out",
+    link: None,
+    fix: "take it out of the model's folder, and replace the secret if an image with it was pushed",
+};
+
+/// More than one model for a server of one.
+pub static SEVERAL_MODELS: Rule = Rule {
+    id: "several-models",
+    severity: Severity::Error,
+    why: "the server loads exactly one model file and stops where it finds more",
+    link: Some("https://github.com/kserve/kserve/blob/v0.20.0/python/sklearnserver/sklearnserver/model.py"),
+    fix: "give the one file to serve as MODEL, or leave the others out of the folder",
+};
+
+/// Batches that Triton cannot make.
+pub static TRITON_DYNAMIC_BATCH: Rule = Rule {
+    id: "triton-dynamic-batch",
+    severity: Severity::Warning,
+    why: "Triton batches only models whose first dimension is open in every input, and refuses max_batch_size above 0 for others",
+    link: Some("https://github.com/triton-inference-server/server/blob/main/docs/user_guide/model_configuration.md#maximum-batch-size"),
+    fix: "export the model with an open batch dimension, or set max_batch_size to 0 in config.pbtxt",
+};
+
 /// A weight file that ends too early.
 pub static TRUNCATED_WEIGHTS: Rule = Rule {
     id: "truncated-weights",
@@ -76,6 +192,33 @@ pub static TRUNCATED_WEIGHTS: Rule = Rule {
     why: "the file is shorter than its own header says, as after a broken download",
     link: None,
     fix: "download or copy the file again",
+};
+
+/// No format that is known.
+pub static UNKNOWN_FORMAT: Rule = Rule {
+    id: "unknown-format",
+    severity: Severity::Advice,
+    why: "nothing can be checked in files of a format that is not known, and no server's folder can be laid out",
+    link: None,
+    fix: "arrange the folder as its server wants it; it is packed as it is",
+};
+
+/// A model that cannot be read at all.
+pub static UNREADABLE: Rule = Rule {
+    id: "unreadable",
+    severity: Severity::Error,
+    why: "a file that cannot be read as what its name says will not be read by a server either; it cannot be allowed",
+    link: None,
+    fix: "get the file again, or export the model again",
+};
+
+/// A server that writes beside the model.
+pub static WRITES_TO_OWN_FOLDER: Rule = Rule {
+    id: "writes-to-own-folder",
+    severity: Severity::Warning,
+    why: "the model's folder is read-only in the pod, whatever the delivery, so caches in it fail or stop the server",
+    link: Some("https://github.com/NVIDIA/nim-deploy/issues/64"),
+    fix: "put the cache below /tmp or on a volume of its own",
 };
 
 #[cfg(test)]
@@ -87,6 +230,7 @@ mod tests {
         assert!(RULES.is_sorted_by_key(|rule| rule.id));
         for rule in RULES {
             assert!(rule.id.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{}", rule.id);
+            assert!(std::ptr::eq(by_id(rule.id).unwrap(), *rule));
             assert!(!rule.why.is_empty() && !rule.fix.is_empty(), "{}", rule.id);
         }
     }
