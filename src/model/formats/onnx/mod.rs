@@ -13,7 +13,8 @@ use std::collections::BTreeSet;
 
 use super::{Format, Place, Reading, ServedName, Serving};
 use crate::kserve::Runtime;
-use crate::model::{Facts, ModelError, ModelFile, Tree};
+use crate::model::lint::rules;
+use crate::model::{Facts, Finding, ModelError, ModelFile, Tree};
 
 pub use error::{Defect, OnnxError, Refusal};
 pub use external::ExternalFile;
@@ -50,6 +51,7 @@ fn read(tree: &Tree) -> Result<Reading, ModelError> {
     for file in &files {
         let (model, data) = read_one(tree, file).map_err(|error| error.of(tree, file))?;
         reading.facts = if files.len() == 1 { describe::facts(&model, &mut reading.notes) } else { Facts::default() };
+        reading.findings.extend(external_finding(file, &data));
         used.extend(data.iter().map(|file| file.path.clone()));
         reading.companions.extend(data);
     }
@@ -115,20 +117,17 @@ impl ReadError {
     }
 }
 
+/// Weights outside the model file: which servers open them depends on server and delivery.
+fn external_finding(file: &ModelFile, data: &[ModelFile]) -> Option<Finding> {
+    let names = crate::model::facts::cut_list(data.iter().map(|file| &file.path), 5);
+    (!data.is_empty()).then(|| Finding::at(&rules::EXTERNAL_DATA, &file.path, format!("its weights are in {names}")))
+}
+
 /// What may be a mistake.
 fn doubts(tree: &Tree, used: &BTreeSet<String>) -> Vec<String> {
-    let mut notes = Vec::new();
-    if !used.is_empty() {
-        notes.push(
-            "weights are in external data files: onnxruntime from 1.24 and most OpenVINO versions cannot load them through KServe's \
-             modelcar link; deliver with native or fetch"
-                .to_owned(),
-        );
-    }
     let looks_like_data = |path: &str| DATA_SUFFIXES.iter().any(|suffix| path.ends_with(suffix));
     let unused = tree.files().iter().filter(|file| file.size >= LARGE && looks_like_data(&file.path) && !used.contains(&file.path));
-    notes.extend(unused.take(8).map(|file| format!("{} ({} bytes) is used by no ONNX file", file.path, file.size)));
-    notes
+    unused.take(8).map(|file| format!("{} ({} bytes) is used by no ONNX file", file.path, file.size)).collect()
 }
 
 #[cfg(test)]
