@@ -6,11 +6,14 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::destination::{self, Destination};
+use super::gate::AllowArgs;
 use super::options::{self, Format, RegistryArgs};
 use super::resolve::Found;
 use super::{CliError, options::pair};
+use crate::image::annotations::LINT_ALLOWED;
 use crate::image::{Base, Build, Built, ImageSpec};
 use crate::kserve::Runtime;
+use crate::model::lint::Target;
 use crate::model::{self, Links, Model, ReadOptions, ServingLayout};
 use crate::oci::{Location, Platform, Timestamp};
 use crate::report::{Ui, timed, units};
@@ -45,6 +48,8 @@ pub(super) struct ModelArgs {
     /// A label of the image's config; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     pub(super) label: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(super) allow: AllowArgs,
 }
 
 /// The verb's own options.
@@ -77,7 +82,9 @@ impl Args {
         self.model.keep_apart(&destination)?;
         let (model, layout) = self.model.read(&self.tag)?;
         tell(ui, &model, &layout);
-        let build = self.model.plan(&model, layout, &self.registry, ui)?;
+        let target = Target { names: self.tag.iter().filter_map(Location::reference).collect(), ..Target::default() };
+        let waived = self.model.allow.pass(ui, &model, &layout, &target)?;
+        let build = self.model.plan(&model, layout, &waived, &self.registry, ui)?;
         let (built, time) = timed(|| -> Result<Built, CliError> {
             if self.dry_run {
                 return Ok(build.dry_run(&ui.watch())?);
@@ -140,12 +147,22 @@ impl ModelArgs {
         if tag.is_empty() { "model".to_owned() } else { tag.to_owned() }
     }
 
-    /// Plans the image on its base.
-    pub(super) fn plan(&self, model: &Model, layout: ServingLayout, registry: &RegistryArgs, ui: &Ui) -> Result<Build, CliError> {
+    /// Plans the image on its base. It says which refusals of lint were waived.
+    pub(super) fn plan(
+        &self,
+        model: &Model,
+        layout: ServingLayout,
+        waived: &[&str],
+        registry: &RegistryArgs,
+        ui: &Ui,
+    ) -> Result<Build, CliError> {
         let created = options::created()?;
         let base = self.base(created, registry)?;
         ui.notes(&base.notes);
-        let (own, labels) = (options::annotations(&self.annotation), options::annotations(&self.label));
+        let (mut own, labels) = (options::annotations(&self.annotation), options::annotations(&self.label));
+        if !waived.is_empty() {
+            own.insert(LINT_ALLOWED.to_owned(), waived.join(","));
+        }
         Ok(Build::new(ImageSpec::of(model, layout, base, own, labels, created)))
     }
 

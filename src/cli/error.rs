@@ -5,6 +5,7 @@ use std::io;
 use crate::exit_code;
 use crate::image::ImageError;
 use crate::model::ModelError;
+use crate::model::lint::{Rule, rules};
 use crate::oci::InvalidLocation;
 use crate::rollout::RolloutError;
 use crate::store::StoreError;
@@ -43,6 +44,12 @@ pub enum CliError {
     /// From the rollout room.
     #[error(transparent)]
     Rollout(#[from] RolloutError),
+    /// A model with findings that are errors.
+    #[error("lint refuses the model: {}", rules.join(", "))]
+    Lint {
+        /// The ids of the rules.
+        rules: Vec<&'static str>,
+    },
     /// Checked, and refused.
     #[error("{image} is refused: {reasons}")]
     Refused {
@@ -97,6 +104,7 @@ impl CliError {
             Self::Trust(error) => error.hint(),
             Self::Rollout(error) => error.hint(),
             Self::Refused { hint, .. } => hint.clone(),
+            Self::Lint { rules } => Some(lint_hint(rules)),
             Self::Unsigned { image, source } => {
                 let first = source.hint().map(|hint| format!("{hint}; then ")).unwrap_or_default();
                 Some(format!("{first}run `modelcar sign {image}`, or the same command again: nothing is sent twice"))
@@ -115,9 +123,19 @@ impl CliError {
             Self::Key(error) => error.exit_code(),
             Self::Trust(error) => error.exit_code(),
             Self::Rollout(error) => error.exit_code(),
-            Self::Refused { .. } => exit_code::REFUSED,
+            Self::Refused { .. } | Self::Lint { .. } => exit_code::REFUSED,
             Self::Unsigned { .. } => exit_code::UNSIGNED,
             Self::Output(_) | Self::Json(_) | Self::File { .. } => exit_code::FAILED,
         }
     }
+}
+
+/// What cannot be allowed is not offered.
+fn lint_hint(ids: &[&str]) -> String {
+    let is_allowable = |id: &&&str| rules::by_id(id).is_some_and(Rule::can_be_allowed);
+    let allowable: Vec<_> = ids.iter().filter(is_allowable).copied().collect();
+    if allowable.len() < ids.len() {
+        return "the lines above say what to do".to_owned();
+    }
+    format!("the lines above say what to do; `--allow {}` takes the model as it is, and the image will say so", allowable.join(","))
 }

@@ -15,8 +15,10 @@ mod completions;
 mod destination;
 mod error;
 mod extract;
+mod gate;
 mod inspect;
 mod keygen;
+mod lint;
 mod man;
 mod options;
 mod patch;
@@ -30,7 +32,7 @@ mod verify;
 pub use error::CliError;
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 done, 1 failed, 2 usage, 3 verification refused, 4 pushed but not signed, 5 someone else changed it first.
+Exit codes: 0 done, 1 failed, 2 usage, 3 verification or lint refused, 4 pushed but not signed, 5 someone else changed it first.
 
 An image is REGISTRY/REPOSITORY:TAG, oci:DIR:NAME or oci-archive:FILE:NAME.";
 
@@ -69,6 +71,8 @@ enum Verb {
     Extract(extract::Args),
     /// Show an image or a model on disk
     Inspect(inspect::Args),
+    /// Look for what would go wrong with a model later; exit code 3 if it would
+    Lint(lint::Args),
     /// Make a key pair for signing, as cosign does
     Keygen(keygen::Args),
     /// Sign an image for every consumer: podman, CRI-O and OpenShift, and cosign 3
@@ -108,6 +112,7 @@ fn run(verb: Verb, ui: &Ui) -> Result<(), CliError> {
         Verb::Pull(args) => args.run(ui),
         Verb::Extract(args) => args.run(ui),
         Verb::Inspect(args) => args.run(ui),
+        Verb::Lint(args) => args.run(ui),
         Verb::Keygen(args) => args.run(ui),
         Verb::Sign(args) => args.run(ui),
         Verb::Verify(args) => args.run(ui),

@@ -12,6 +12,7 @@ use super::sign::{self, KeyArgs};
 use super::{CliError, verify};
 use crate::image::Build;
 use crate::kserve::{Delivery, Runtime};
+use crate::model::lint::Target;
 use crate::oci::{Digest, Location, ManifestRef, RawManifest, Reference};
 use crate::report::{Ui, timed, units};
 use crate::rollout::{
@@ -122,7 +123,17 @@ impl Args {
             time,
         );
         build::tell(ui, &model, &layout);
-        self.model.plan(&model, layout, &self.registry, ui)
+        let waived = self.model.allow.pass(ui, &model, &layout, &self.target())?;
+        self.model.plan(&model, layout, &waived, &self.registry, ui)
+    }
+
+    /// Where the model will run: the site's platform and delivery.
+    fn target(&self) -> Target {
+        Target {
+            deliveries: vec![self.service.delivery()],
+            generation: Some(self.service.generation()),
+            names: self.image.reference().into_iter().collect(),
+        }
     }
 
     fn destination(&self) -> Result<Destination, CliError> {

@@ -16,6 +16,8 @@ pub const RUNTIME: &str = "io.modelcar.runtime";
 pub const INPUTS: &str = "io.modelcar.inputs";
 /// The model's outputs, in the same form.
 pub const OUTPUTS: &str = "io.modelcar.outputs";
+/// The lint rules that would have refused the model and were allowed, separated by commas.
+pub const LINT_ALLOWED: &str = "io.modelcar.lint.allowed";
 /// Before the key of every other fact.
 pub const FACT_PREFIX: &str = "io.modelcar.model.";
 

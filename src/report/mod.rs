@@ -2,6 +2,7 @@
 
 pub mod failure;
 pub mod image;
+pub mod lint;
 mod progress;
 mod table;
 pub mod trust;

@@ -12,6 +12,7 @@ mod help;
 mod keys_are_cosigns;
 mod hostile_files;
 mod layout;
+mod lint;
 mod nothing_is_sent_twice;
 mod onnx_agrees_with_python;
 mod real_readers;

@@ -1,5 +1,7 @@
 //! Whether a finding refuses the model: its weight, and what the user allows. Pure.
 
+use std::path::Path;
+
 use super::{Finding, Rule, Severity, rules};
 use crate::model::ModelError;
 
@@ -40,11 +42,21 @@ impl Rule {
 /// The finding behind an error of reading or laying out a model; `None` where the model is not to blame, or was not found.
 pub fn of_error(error: &ModelError) -> Option<Finding> {
     match error {
-        ModelError::Unreadable { path, .. } => Some(Finding::at(&rules::UNREADABLE, &path.to_string_lossy(), chain(error))),
-        ModelError::LfsPointer { path, .. } => Some(Finding::at(&rules::LFS_POINTER, &path.to_string_lossy(), error.to_string())),
+        ModelError::Unreadable { path, format, source, .. } => {
+            let what = format!("cannot be read as {format}: {}", chain(source.as_ref()));
+            Some(Finding::at(&rules::UNREADABLE, &shown(path), what))
+        }
+        ModelError::LfsPointer { path, format } => {
+            Some(Finding::at(&rules::LFS_POINTER, &shown(path), format!("is a Git LFS pointer, not the {format} file")))
+        }
         ModelError::NotOneModel { .. } => Some(Finding::of_model(&rules::SEVERAL_MODELS, error.to_string())),
         _ => None,
     }
+}
+
+/// As the user wrote it: a file in the present folder has no folder in its name.
+fn shown(path: &Path) -> String {
+    path.strip_prefix(".").unwrap_or(path).to_string_lossy().into_owned()
 }
 
 /// An error and its causes in one line.
@@ -91,7 +103,7 @@ mod tests {
         let error = crate::model::read(&path, &crate::model::ReadOptions::default()).unwrap_err();
         let found = of_error(&error).unwrap();
         assert_eq!((found.rule.id, found.path.as_deref()), ("unreadable", path.to_str()));
-        assert!(found.what.contains("net.onnx as ONNX: byte "), "{}", found.what);
+        assert!(found.what.starts_with("cannot be read as ONNX: byte "), "{}", found.what);
         assert!(of_error(&ModelError::NotFound { path }).is_none());
     }
 }

@@ -1,0 +1,100 @@
+//! `modelcar lint`.
+
+use std::path::Path;
+
+use super::CliError;
+use super::gate::{self, AllowArgs};
+use super::options::{self, Format, RegistryArgs};
+use crate::kserve::{Delivery, Generation, Runtime};
+use crate::model::lint::{self, Finding, Rule, Severity, Target};
+use crate::model::{self, Links, Model, ModelError, ReadOptions, ServingLayout};
+use crate::report::Ui;
+use crate::report::lint::{self as report, LintReport};
+
+/// The verb's options.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The path of a model, or an image
+    #[arg(value_name = "MODEL|REF", required_unless_present_any = ["explain", "rules"])]
+    what: Option<String>,
+    /// The server that will load it [default: by format; an image's own]
+    #[arg(long, value_name = "RUNTIME", value_parser = options::word::<Runtime>)]
+    runtime: Option<Runtime>,
+    /// How KServe will mount it: modelcar, native, fetch; separated by commas [default: any]
+    #[arg(long, value_name = "DELIVERY", value_delimiter = ',', value_parser = options::word::<Delivery>)]
+    delivery: Vec<Delivery>,
+    /// What the cluster's KServe can do: 0.15, 0.17, 0.20, 0.21, or an OpenShift AI version such as rhoai-3.4 [default: any]
+    #[arg(long, value_name = "VERSION", value_parser = options::word::<Generation>)]
+    kserve: Option<Generation>,
+    /// Also follow symbolic links that leave the model's folder
+    #[arg(long)]
+    follow_links: bool,
+    #[command(flatten)]
+    allow: AllowArgs,
+    /// Refuse for warnings too
+    #[arg(long, help_heading = "Lint")]
+    strict: bool,
+    /// Say what a rule is about
+    #[arg(long, value_name = "RULE", value_parser = gate::rule, help_heading = "Lint")]
+    explain: Option<&'static Rule>,
+    /// List all rules
+    #[arg(long, conflicts_with = "explain", help_heading = "Lint")]
+    rules: bool,
+    /// How the result is printed
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+    #[command(flatten)]
+    registry: RegistryArgs,
+}
+
+impl Args {
+    pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
+        if self.rules {
+            return Ok(ui.data(report::rules().trim_end())?);
+        }
+        if let Some(rule) = self.explain {
+            return Ok(ui.data(report::explain(rule).trim_end())?);
+        }
+        let what = self.what.as_deref().unwrap_or_default();
+        let report = self.report(what, self.examine(Path::new(what)))?;
+        match self.format {
+            Format::Text => ui.data(report::text(&report).trim_end())?,
+            Format::Json => ui.data(report::json(&report)?)?,
+        }
+        gate::accept(&report.findings)
+    }
+
+    fn examine(&self, path: &Path) -> Result<(Model, ServingLayout), ModelError> {
+        let follow_links = if self.follow_links { Links::Anywhere } else { Links::Inside };
+        let model = model::read(path, &ReadOptions { follow_links })?;
+        let layout = model::lay_out(&model, self.runtime, "model")?;
+        Ok((model, layout))
+    }
+
+    /// What is to be told. A model that cannot be read is a finding; nothing allows it away.
+    fn report(&self, what: &str, examined: Result<(Model, ServingLayout), ModelError>) -> Result<LintReport, CliError> {
+        let target = Target { deliveries: self.delivery.clone(), generation: self.kserve, names: Vec::new() };
+        let (format, runtime, findings) = match examined {
+            Ok((model, layout)) => {
+                let findings = self.weighed(lint::lint(&model, &layout, &target)?);
+                (Some(model.format.to_owned()), Some(layout.runtime.to_string()), lint::judge(findings, &self.allow.rules()))
+            }
+            Err(error) => match lint::of_error(&error) {
+                Some(finding) => (None, None, lint::judge(vec![finding], &[])),
+                None => return Err(error.into()),
+            },
+        };
+        let deliveries = self.delivery.iter().map(ToString::to_string).collect();
+        let kserve = self.kserve.map(|generation| generation.name().to_owned());
+        Ok(LintReport { model: what.to_owned(), format, runtime, deliveries, kserve, findings })
+    }
+
+    /// With `--strict` a warning weighs as much as an error.
+    fn weighed(&self, findings: Vec<Finding>) -> Vec<Finding> {
+        let heavier = |finding: Finding| match finding.severity {
+            Severity::Warning if self.strict => finding.weighing(Severity::Error),
+            _ => finding,
+        };
+        findings.into_iter().map(heavier).collect()
+    }
+}
