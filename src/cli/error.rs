@@ -5,7 +5,6 @@ use std::io;
 use crate::exit_code;
 use crate::image::ImageError;
 use crate::model::ModelError;
-use crate::model::lint::{Rule, rules};
 use crate::oci::InvalidLocation;
 use crate::rollout::RolloutError;
 use crate::store::StoreError;
@@ -49,6 +48,8 @@ pub enum CliError {
     Lint {
         /// The ids of the rules.
         rules: Vec<&'static str>,
+        /// What to do.
+        hint: String,
     },
     /// Checked, and refused.
     #[error("{image} is refused: {reasons}")]
@@ -95,7 +96,7 @@ impl CliError {
     /// What the user can do.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Usage { hint, .. } => Some(hint.clone()),
+            Self::Usage { hint, .. } | Self::Lint { hint, .. } => Some(hint.clone()),
             Self::Location(error) => error.hint(),
             Self::Model(error) => error.hint(),
             Self::Image(error) => error.hint(),
@@ -104,7 +105,6 @@ impl CliError {
             Self::Trust(error) => error.hint(),
             Self::Rollout(error) => error.hint(),
             Self::Refused { hint, .. } => hint.clone(),
-            Self::Lint { rules } => Some(lint_hint(rules)),
             Self::Unsigned { image, source } => {
                 let first = source.hint().map(|hint| format!("{hint}; then ")).unwrap_or_default();
                 Some(format!("{first}run `modelcar sign {image}`, or the same command again: nothing is sent twice"))
@@ -128,14 +128,4 @@ impl CliError {
             Self::Output(_) | Self::Json(_) | Self::File { .. } => exit_code::FAILED,
         }
     }
-}
-
-/// What cannot be allowed is not offered.
-fn lint_hint(ids: &[&str]) -> String {
-    let is_allowable = |id: &&&str| rules::by_id(id).is_some_and(Rule::can_be_allowed);
-    let allowable: Vec<_> = ids.iter().filter(is_allowable).copied().collect();
-    if allowable.len() < ids.len() {
-        return "the lines above say what to do".to_owned();
-    }
-    format!("the lines above say what to do; `--allow {}` takes the model as it is, and the image will say so", allowable.join(","))
 }

@@ -42,7 +42,17 @@ impl AllowArgs {
 /// An error that names every rule that refuses.
 pub(super) fn accept(findings: &[Judged]) -> Result<(), CliError> {
     let rules = ids(findings, Judged::refuses);
-    if rules.is_empty() { Ok(()) } else { Err(CliError::Lint { rules }) }
+    if rules.is_empty() {
+        return Ok(());
+    }
+    let hint =
+        format!("the lines above say what to do; to take the model as it is, which the image then records: `--allow {}`", rules.join(","));
+    Err(CliError::Lint { rules, hint })
+}
+
+/// The error of a model that could not be read or laid out, which nothing allows.
+pub(super) fn unreadable(findings: &[Judged]) -> CliError {
+    CliError::Lint { rules: ids(findings, |_| true), hint: "the lines above say what to do".to_owned() }
 }
 
 /// The ids of the rules behind some findings, sorted, each once.

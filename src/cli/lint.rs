@@ -61,7 +61,7 @@ impl Args {
             Format::Text => ui.data(report::text(&report).trim_end())?,
             Format::Json => ui.data(report::json(&report)?)?,
         }
-        gate::accept(&report.findings)
+        if report.format.is_none() { Err(gate::unreadable(&report.findings)) } else { gate::accept(&report.findings) }
     }
 
     fn examine(&self, path: &Path) -> Result<(Model, ServingLayout), ModelError> {

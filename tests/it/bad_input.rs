@@ -29,7 +29,7 @@ fn listing(dir: &Path) -> Vec<String> {
 }
 
 /// An ONNX model with one external tensor: `w`, float32[4], 16 bytes at `location`.
-fn onnx_with_external(location: &str) -> Vec<u8> {
+pub fn onnx_with_external(location: &str) -> Vec<u8> {
     let field = |number: u8, bytes: &[u8]| [&[number << 3 | 2, u8::try_from(bytes.len()).unwrap()], bytes].concat();
     let entry = |key: &str, value: &str| field(13, &[field(1, key.as_bytes()), field(2, value.as_bytes())].concat());
     let tensor =

@@ -92,6 +92,20 @@ fn wrong_words_are_told_with_the_right_ones() {
 }
 
 #[test]
+fn the_same_model_is_judged_by_server_delivery_and_platform() {
+    let home = temp_dir();
+    fs::write(home.path().join("net.onnx"), crate::bad_input::onnx_with_external("net.data")).unwrap();
+    fs::write(home.path().join("net.data"), [0; 16]).unwrap();
+    let commands: [&[&str]; 4] = [
+        &["lint", "net.onnx"],
+        &["lint", "net.onnx", "--kserve", "rhoai-3.3"],
+        &["lint", "net.onnx", "--kserve", "rhoai-3.4", "--delivery", "modelcar"],
+        &["lint", "net.onnx", "--delivery", "native,fetch"],
+    ];
+    insta::assert_snapshot!(all_seen(home.path(), &commands));
+}
+
+#[test]
 fn scripts_read_all_of_it() {
     let home = temp_dir();
     model(home.path(), &BAD);

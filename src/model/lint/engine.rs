@@ -1,6 +1,6 @@
 //! Runs every check and brings the findings together.
 
-use super::checks::{CHECKS, TEXT_CHECKS};
+use super::checks::{CHECKS, TEXT_CHECKS, retold};
 use super::{Finding, text};
 use crate::kserve::{Delivery, Generation};
 use crate::model::{Model, ModelError, ServingLayout};
@@ -33,10 +33,9 @@ pub(super) struct Subject<'a> {
 /// A file that cannot be read, or that changed since the model was read.
 pub fn lint(model: &Model, layout: &ServingLayout, target: &Target) -> Result<Vec<Finding>, ModelError> {
     let subject = Subject { model, layout, target };
-    let mut findings = model.findings.clone();
+    let mut findings: Vec<_> = model.findings.iter().cloned().filter_map(|finding| retold(&subject, finding)).collect();
     text::each(layout, |text| findings.extend(TEXT_CHECKS.iter().flat_map(|check| check(&subject, text))))?;
     findings.extend(CHECKS.iter().flat_map(|check| check(&subject)));
-    findings.retain(|finding| !super::checks::is_told_by_another(&subject, finding));
     Ok(sorted(findings))
 }
 

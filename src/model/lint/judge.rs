@@ -10,7 +10,7 @@ use crate::model::ModelError;
 pub struct Judged {
     /// The finding.
     pub finding: Finding,
-    /// Whether `--allow` names its rule.
+    /// Whether `--allow` names its rule. Advice needs no leave.
     pub allowed: bool,
 }
 
@@ -28,7 +28,10 @@ impl Judged {
 
 /// Judges findings by the rules that are allowed.
 pub fn judge(findings: Vec<Finding>, allowed: &[&'static Rule]) -> Vec<Judged> {
-    let is_allowed = |finding: &Finding| finding.rule.can_be_allowed() && allowed.iter().any(|rule| rule.id == finding.rule.id);
+    let is_allowed = |finding: &Finding| {
+        let is_named = allowed.iter().any(|rule| rule.id == finding.rule.id);
+        is_named && finding.rule.can_be_allowed() && finding.severity > Severity::Advice
+    };
     findings.into_iter().map(|finding| Judged { allowed: is_allowed(&finding), finding }).collect()
 }
 
@@ -93,6 +96,7 @@ mod tests {
         assert!(waived(finding(&rules::PICKLE), &[&rules::PICKLE]));
         assert!(!waived(finding(&rules::PICKLE), &[]));
         assert!(!waived(finding(&rules::CASE_CLASH), &[&rules::CASE_CLASH]));
+        assert!(!judge(vec![finding(&rules::UNKNOWN_FORMAT)], &[&rules::UNKNOWN_FORMAT])[0].allowed);
     }
 
     #[test]

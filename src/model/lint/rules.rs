@@ -146,7 +146,7 @@ pub static REALPATH_TRAP: Rule = Rule {
     severity: Severity::Error,
     why: "the server resolves the path of the model, and through KServe's modelcar link that leads to /models, which is not there",
     link: Some("https://github.com/kserve/kserve/issues/4743"),
-    fix: "deliver with native or fetch where the site's KServe has it, or with a server that reads the file through the link",
+    fix: "deliver with native or fetch where the site's KServe has it, or serve it with a server that does not; ONNX data can be inlined",
 };
 
 /// Python that comes with the model.

@@ -12,7 +12,7 @@ use super::Finding;
 use super::engine::Subject;
 use super::text::Text;
 
-pub(super) use realpath::is_told_by_another;
+pub(super) use realpath::retold;
 
 /// Looks at the model as a whole.
 type Check = fn(&Subject<'_>) -> Vec<Finding>;

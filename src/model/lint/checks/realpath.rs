@@ -25,10 +25,14 @@ pub(super) fn xgboost(subject: &Subject<'_>) -> Vec<Finding> {
     subject.model.mains.iter().map(|main| weigh(subject.trap(Some(main), &said))).collect()
 }
 
-/// Whether a finding of the ONNX format is told better, or is no trouble for this target.
-pub(crate) fn is_told_by_another(subject: &Subject<'_>, finding: &Finding) -> bool {
-    let depends = matches!(subject.through_link(ByRealPath::OnnxExternalData), ThroughLink::Depends(_));
-    finding.rule.id == rules::EXTERNAL_DATA.id && !depends
+/// What the ONNX format saw, with the delivery that it matters for; nothing where it is told better, or is no trouble for this target.
+pub(crate) fn retold(subject: &Subject<'_>, finding: Finding) -> Option<Finding> {
+    if finding.rule.id != rules::EXTERNAL_DATA.id {
+        return Some(finding);
+    }
+    let ThroughLink::Depends(servers) = subject.through_link(ByRealPath::OnnxExternalData) else { return None };
+    let what = format!("{}; through the modelcar link they are not opened by {servers}", finding.what);
+    Some(Finding { what, ..finding })
 }
 
 impl Subject<'_> {
