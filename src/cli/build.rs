@@ -14,7 +14,7 @@ use crate::image::annotations::LINT_ALLOWED;
 use crate::image::{Base, Build, Built, ImageSpec};
 use crate::kserve::Runtime;
 use crate::model::lint::Target;
-use crate::model::{self, Links, Model, ReadOptions, ServingLayout};
+use crate::model::{self, Links, Model, OnnxExternal, ReadOptions, ServingLayout};
 use crate::oci::{Location, Platform, Timestamp};
 use crate::report::{Ui, timed, units};
 use crate::store::{Access, Store};
@@ -36,6 +36,9 @@ pub(super) struct ModelArgs {
     /// Also follow symbolic links that leave the model's folder
     #[arg(long)]
     pub(super) follow_links: bool,
+    /// What becomes of ONNX data in files beside the model; most servers cannot load them through the modelcar link
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub(super) onnx_external: OnnxData,
     /// What lies below the model: an image, or `none` [default: modelcar's own tiny shell]
     #[arg(long, value_name = "REF|oci:DIR|none")]
     pub(super) base: Option<String>,
@@ -50,6 +53,27 @@ pub(super) struct ModelArgs {
     pub(super) label: Vec<(String, String)>,
     #[command(flatten)]
     pub(super) allow: AllowArgs,
+}
+
+/// What becomes of ONNX external data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum OnnxData {
+    /// Into the model where it stays below 2 GiB, the most that servers load; else as they are
+    Auto,
+    /// Into the model, or fail
+    Inline,
+    /// As they are
+    Keep,
+}
+
+impl From<OnnxData> for OnnxExternal {
+    fn from(data: OnnxData) -> Self {
+        match data {
+            OnnxData::Auto => Self::Auto,
+            OnnxData::Inline => Self::Inline,
+            OnnxData::Keep => Self::Keep,
+        }
+    }
 }
 
 /// The verb's own options.
@@ -111,7 +135,8 @@ impl ModelArgs {
     /// Reads the model and lays it out.
     pub(super) fn read(&self, names: &[Location]) -> Result<(Model, ServingLayout), CliError> {
         let follow_links = if self.follow_links { Links::Anywhere } else { Links::Inside };
-        let model = model::read(&self.model, &ReadOptions { follow_links })?;
+        let onnx_external = self.onnx_external.into();
+        let model = model::read(&self.model, &ReadOptions { follow_links, onnx_external })?;
         let layout = model::lay_out(&model, self.runtime, &self.name(names))?;
         Ok((model, layout))
     }

@@ -66,7 +66,7 @@ impl Args {
 
     fn examine(&self, path: &Path) -> Result<(Model, ServingLayout), ModelError> {
         let follow_links = if self.follow_links { Links::Anywhere } else { Links::Inside };
-        let model = model::read(path, &ReadOptions { follow_links })?;
+        let model = model::read(path, &ReadOptions { follow_links, ..ReadOptions::default() })?;
         let layout = model::lay_out(&model, self.runtime, "model")?;
         Ok((model, layout))
     }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::formats::onnx::inline::Obstacle;
 use super::tree::{MAX_DEPTH, MAX_FILES};
 use crate::exit_code;
 use crate::kserve::Runtime;
@@ -115,6 +116,15 @@ pub enum ModelError {
         /// The format's name.
         format: &'static str,
     },
+    /// External data that were to be inlined and cannot be.
+    #[error("cannot take the external data of {} into the file", path.display())]
+    NotInlined {
+        /// The ONNX file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: Obstacle,
+    },
     /// A server that loads one model, and a folder with several (or none where the server looks).
     #[error("{runtime} serves one {format} model at the top of the folder, here {}", listed(found))]
     NotOneModel {
@@ -178,6 +188,10 @@ impl ModelError {
             Self::TooManyFiles { .. } | Self::TooDeep { .. } => Some("give the folder that holds only the model".to_owned()),
             Self::Unreadable { hint, .. } => hint.clone(),
             Self::LfsPointer { .. } => Some(Self::LFS_HINT.to_owned()),
+            Self::NotInlined { .. } => Some(
+                "leave them where they are with `--onnx-external keep`, and deliver with native or fetch: through the modelcar link                  most servers cannot load them"
+                    .to_owned(),
+            ),
             Self::NotOneModel { .. } => {
                 Some("give the one file to serve as MODEL, or keep the folder as it is with `--runtime raw`".to_owned())
             }

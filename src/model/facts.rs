@@ -64,6 +64,13 @@ impl Facts {
         }
     }
 
+    /// Says more about a fact, where it was told: `weights.data (inlined in the image)`.
+    pub(crate) fn amend(&mut self, key: &str, more: &str) {
+        if let Some(fact) = self.items.iter_mut().find(|fact| fact.key == key) {
+            fact.value = printable(&format!("{} ({more})", fact.value));
+        }
+    }
+
     /// The value of the fact with this key.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.items.iter().find(|fact| fact.key == key).map(|fact| fact.value.as_str())
@@ -184,7 +191,10 @@ mod tests {
         facts.add("producer", "producer", "two");
         facts.add("domain", "domain", " ");
         assert_eq!(facts.items.len(), 1);
-        assert_eq!(facts.get("producer"), Some("one"));
+        facts.amend("producer", "amended");
+        facts.amend("domain", "amended");
+        assert_eq!(facts.items.len(), 1);
+        assert_eq!(facts.get("producer"), Some("one (amended)"));
     }
 
     #[test]

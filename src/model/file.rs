@@ -4,13 +4,15 @@
 //! shrinks in between would otherwise become a corrupt layer without any error (the `tar` crate does exactly that).
 
 use std::fs::{File, Metadata};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+
+use super::pieces::PiecesReader;
 
 /// A file that belongs to a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +48,8 @@ pub enum Piece {
     Bytes(Vec<u8>),
     /// Those of a file from an offset on.
     Range {
-        /// The file.
-        file: ModelFile,
+        /// The file: one on disk.
+        file: Arc<ModelFile>,
         /// Where they begin, in bytes.
         offset: u64,
         /// How many.
@@ -93,7 +95,7 @@ impl ModelFile {
         Self::of_pieces(path.into(), vec![Piece::Bytes(bytes.into())])
     }
 
-    /// A file that is put together.
+    /// A file that is put together; ranges lie within their files.
     pub(crate) fn of_pieces(path: String, pieces: Vec<Piece>) -> Self {
         let size = pieces.iter().fold(0, |size: u64, piece| size.saturating_add(piece.length()));
         Self { path, size, executable: false, content: Content::Pieces(pieces.into()) }
@@ -109,26 +111,23 @@ impl ModelFile {
                 let (file, path, stamp) = self.open_unchanged()?;
                 Ok(Box::new(SteadyReader { file, path, stamp, left: self.size }))
             }
-            Content::Pieces(pieces) => Ok(Box::new(PiecesReader { pieces: pieces.clone(), next: 0, current: Box::new(io::empty()) })),
+            Content::Pieces(pieces) => Ok(Box::new(PiecesReader::new(pieces.clone()))),
         }
     }
 
     /// Opens it for readers that seek: formats look at headers and skip the weights.
     ///
     /// # Errors
-    /// A file on disk that is no longer the one that was read, or one that is put together from others.
+    /// A file on disk that is no longer the one that was read.
     pub(super) fn open_to_seek(&self) -> io::Result<Box<dyn ReadSeek>> {
         match &self.content {
             Content::Disk { .. } => Ok(Box::new(self.open_unchanged()?.0)),
-            Content::Pieces(pieces) => match &pieces[..] {
-                [Piece::Bytes(bytes)] => Ok(Box::new(io::Cursor::new(bytes.clone()))),
-                _ => Err(io::Error::from(io::ErrorKind::NotSeekable)),
-            },
+            Content::Pieces(pieces) => Ok(Box::new(PiecesReader::new(pieces.clone()))),
         }
     }
 
     /// The file on disk, its path and its stamp.
-    fn open_unchanged(&self) -> io::Result<(File, PathBuf, FileStamp)> {
+    pub(super) fn open_unchanged(&self) -> io::Result<(File, PathBuf, FileStamp)> {
         let Content::Disk { source, stamp } = &self.content else { return Err(io::Error::from(io::ErrorKind::Unsupported)) };
         let file = open_without_following(source)?;
         stamp.check(source, &file)?;
@@ -144,44 +143,12 @@ impl Piece {
             Self::Range { length, .. } => *length,
         }
     }
-
-    fn open(&self) -> io::Result<Box<dyn Read + Send>> {
-        match self {
-            Self::Bytes(bytes) => Ok(Box::new(io::Cursor::new(bytes.clone()))),
-            Self::Range { file, offset, length } => {
-                let (mut inner, path, stamp) = file.open_unchanged()?;
-                inner.seek(SeekFrom::Start(*offset))?;
-                Ok(Box::new(SteadyReader { file: inner, path, stamp, left: *length }))
-            }
-        }
-    }
 }
 
 /// Bytes in which a reader may jump.
 pub trait ReadSeek: Read + Seek + Send {}
 
 impl<T: Read + Seek + Send> ReadSeek for T {}
-
-/// One piece after the other.
-struct PiecesReader {
-    pieces: Arc<[Piece]>,
-    next: usize,
-    current: Box<dyn Read + Send>,
-}
-
-impl Read for PiecesReader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let count = self.current.read(buffer)?;
-            if count > 0 || buffer.is_empty() {
-                return Ok(count);
-            }
-            let Some(piece) = self.pieces.get(self.next) else { return Ok(0) };
-            self.current = piece.open()?;
-            self.next += 1;
-        }
-    }
-}
 
 /// Neither follows a link nor waits for a writer: what was a regular file may have been replaced since.
 fn open_without_following(path: &Path) -> io::Result<File> {
@@ -193,7 +160,7 @@ fn open_without_following(path: &Path) -> io::Result<File> {
     }
 }
 
-fn changed(path: &Path, what: String) -> io::Error {
+pub(super) fn changed(path: &Path, what: String) -> io::Error {
     io::Error::other(FileChanged { path: path.to_owned(), what })
 }
 
@@ -209,7 +176,7 @@ impl FileStamp {
         }
     }
 
-    fn check(&self, path: &Path, file: &File) -> io::Result<()> {
+    pub(super) fn check(&self, path: &Path, file: &File) -> io::Result<()> {
         match self.difference(&Self::of(&file.metadata()?)) {
             Some(what) => Err(changed(path, what)),
             None => Ok(()),

@@ -2,9 +2,9 @@
 //! folder that each model server wants to find. This room reads and decides; it never writes.
 //!
 //! ```text
-//! path ─► Tree ─► Format::detect ─► Format::read ─► Model ─► lay_out ─► ServingLayout
-//!         (walk,  (one table,       (bounded,                (pure: which file goes
-//!          links)  formats/mod.rs)   untrusted)               where below /models)
+//! path ─► Tree ─► Format::detect ─► Format::read ─► onnx::inline ─► Model ─► lay_out ─► ServingLayout
+//!         (walk,  (one table,       (bounded,       (external data           (pure: which file goes
+//!          links)  formats/mod.rs)   untrusted)      into the model)          where below /models)
 //! ```
 //!
 //! A new format is one file in `formats/` and one line in its table. Nothing that is derived here depends on the name or the
@@ -17,13 +17,17 @@ pub mod formats;
 pub mod layout;
 mod lfs;
 pub mod lint;
+mod pieces;
 mod tree;
 
 use std::path::Path;
 
+use formats::Reading;
+
 pub use error::ModelError;
 pub use facts::{Dimension, Fact, Facts, TensorInfo};
 pub use file::{Content, FileChanged, FileStamp, ModelFile, Piece, ReadSeek};
+pub use formats::onnx::inline::OnnxExternal;
 pub use layout::{PlacedFile, ServingLayout, lay_out};
 pub use lint::Finding;
 pub use tree::{MAX_DEPTH, MAX_FILES, Tree};
@@ -36,6 +40,8 @@ pub const UNKNOWN_FORMAT: &str = "unknown";
 pub struct ReadOptions {
     /// Which symbolic links are followed.
     pub follow_links: Links,
+    /// What becomes of ONNX external data.
+    pub onnx_external: OnnxExternal,
 }
 
 /// Which symbolic links are followed. A link is always packed as the file or folder it points to, never as a link.
@@ -73,19 +79,23 @@ pub struct Model {
 pub fn read(path: &Path, options: &ReadOptions) -> Result<Model, ModelError> {
     let tree = Tree::scan(path, options.follow_links)?;
     match formats::detect(&tree) {
-        Some(format) => read_as(format, tree),
+        Some(format) => read_as(format, tree, options),
         None => Ok(unknown(path, tree)),
     }
 }
 
-fn read_as(format: &'static formats::Format, tree: Tree) -> Result<Model, ModelError> {
+fn read_as(format: &'static formats::Format, tree: Tree, options: &ReadOptions) -> Result<Model, ModelError> {
     let reading = (format.read)(&tree).map_err(|error| lfs::blame(error, &tree))?;
+    let root = tree.shown("");
     let (mut files, mut notes) = tree.into_parts();
     files.extend(reading.companions);
     files.sort_by(|a, b| a.path.cmp(&b.path));
     files.dedup_by(|a, b| a.path == b.path);
     notes.extend(reading.notes);
-    Ok(Model { format: format.name, facts: reading.facts, files, mains: reading.mains, findings: reading.findings, notes })
+    let Reading { facts, mains, findings, .. } = reading;
+    let mut model = Model { format: format.name, facts, files, mains, findings, notes };
+    formats::onnx::inline::settle(&mut model, &root, options.onnx_external)?;
+    Ok(model)
 }
 
 fn unknown(path: &Path, tree: Tree) -> Model {

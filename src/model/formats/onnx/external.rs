@@ -19,6 +19,19 @@ pub struct ExternalFile {
     pub last_tensor: String,
     /// Where that tensor's data end, in bytes.
     pub end: u64,
+    /// Its number, in the order in which the model names them.
+    pub(super) number: usize,
+}
+
+/// Data of a tensor in such a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct DataRange {
+    /// [`ExternalFile::number`].
+    pub(super) file: usize,
+    /// Where they begin, in bytes.
+    pub(super) offset: u64,
+    /// How many bytes.
+    pub(super) length: u64,
 }
 
 /// The `external_data` of one tensor.
@@ -44,8 +57,8 @@ impl Pointer {
         }
     }
 
-    /// The place beside the model and the end of the data in it, for a tensor that needs so many bytes.
-    fn judged(&self, needed: Option<u64>) -> Result<(String, u64), Refusal> {
+    /// The place beside the model, and the offset and length of the data in it, for a tensor that needs so many bytes.
+    fn judged(&self, needed: Option<u64>) -> Result<(String, u64, u64), Refusal> {
         if let Some(key) = self.twice {
             return Err(Refusal::Twice { key });
         }
@@ -53,7 +66,10 @@ impl Pointer {
         let place = plain_place(location).map_err(|why| Refusal::Location { location: location.to_owned(), why })?;
         let offset = number("offset", self.offset.as_deref())?;
         let length = data_length(number("length", self.length.as_deref())?, needed)?;
-        Ok((place, offset.checked_add(length).ok_or(Refusal::Overflow)?))
+        match offset.checked_add(length) {
+            Some(_) => Ok((place, offset, length)),
+            None => Err(Refusal::Overflow),
+        }
     }
 }
 
@@ -100,20 +116,22 @@ fn objection(location: &str) -> Option<&'static str> {
 }
 
 impl OnnxModel {
-    /// Notes that a tensor's data are elsewhere.
-    pub(super) fn point(&mut self, tensor: &str, pointer: &Pointer, needed: Option<u64>) -> Result<(), OnnxError> {
-        let (place, end) = pointer.judged(needed).map_err(|refusal| OnnxError::external(tensor, refusal))?;
+    /// Notes that a tensor's data are elsewhere, and says where.
+    pub(super) fn point(&mut self, tensor: &str, pointer: &Pointer, needed: Option<u64>) -> Result<DataRange, OnnxError> {
+        let (place, offset, length) = pointer.judged(needed).map_err(|refusal| OnnxError::external(tensor, refusal))?;
         if self.external.len() >= MAX_FILES && !self.external.contains_key(&place) {
             let why = "is one of more than 10000 data files";
             return Err(OnnxError::external(tensor, Refusal::Location { location: place, why }));
         }
-        let file = self.external.entry(place).or_default();
+        let number = self.external.len();
+        let file = self.external.entry(place).or_insert_with(|| ExternalFile { number, ..ExternalFile::default() });
+        let end = offset + length;
         file.tensors += 1;
         if end > file.end || file.tensors == 1 {
             file.end = end;
             tensor.clone_into(&mut file.last_tensor);
         }
-        Ok(())
+        Ok(DataRange { file: file.number, offset, length })
     }
 }
 
@@ -187,7 +205,7 @@ mod tests {
             (&[("location", "w"), ("location", "v")], None, Err(Refusal::Twice { key: "location" })),
             (&[("offset", "1")], None, Err(Refusal::NoLocation)),
         ] {
-            assert_eq!(pointer(entries).judged(needed).map(|(_, end)| end), expected, "{entries:?}");
+            assert_eq!(pointer(entries).judged(needed).map(|(_, offset, length)| offset + length), expected, "{entries:?}");
         }
     }
 

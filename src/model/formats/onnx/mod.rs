@@ -3,6 +3,7 @@
 mod describe;
 mod error;
 mod external;
+pub mod inline;
 mod schema;
 mod tensor;
 mod types;
@@ -39,7 +40,7 @@ const NAME: ServedName = ServedName::File("model.onnx");
 const DATA_SUFFIXES: [&str; 4] = [".data", ".onnx_data", ".weight", ".weights"];
 const LARGE: u64 = 1 << 20;
 
-fn is_onnx(path: &str) -> bool {
+pub(super) fn is_onnx(path: &str) -> bool {
     path.rsplit_once('.').is_some_and(|(_, extension)| extension.eq_ignore_ascii_case("onnx"))
 }
 

@@ -10,6 +10,7 @@ use std::io::{Read, Seek};
 
 use super::error::{Defect, OnnxError};
 use super::external::ExternalFile;
+use super::inline::Outside;
 use super::wire::{Field, Message, Wire};
 use crate::model::TensorInfo;
 use crate::model::facts::MAX_TEXT;
@@ -52,6 +53,8 @@ pub struct OnnxModel {
     pub tally: Tally,
     /// The files beside it that hold data, by their place beside it.
     pub external: BTreeMap<String, ExternalFile>,
+    /// The tensors that those files hold, and whether they can be taken in.
+    pub(super) outside: Outside,
 }
 
 /// Counts over the main graph, its subgraphs and the model's functions.

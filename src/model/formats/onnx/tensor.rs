@@ -3,7 +3,8 @@
 use std::io::{Read, Seek};
 
 use super::error::{Defect, OnnxError};
-use super::external::Pointer;
+use super::external::{DataRange, Pointer};
+use super::inline::Obstacle;
 use super::schema::Scan;
 use super::types;
 use super::wire::{Field, Message};
@@ -23,17 +24,36 @@ struct Tensor {
     elements: Option<u64>,
     location: i64,
     pointer: Pointer,
+    /// Whether there are data in the message itself.
+    has_own_data: bool,
+}
+
+impl Tensor {
+    /// Why its data cannot become `raw_data`. Texts never can; of unknown types nobody knows how much to take unless it is said.
+    fn obstacle(&self, data: DataRange, needed: Option<u64>) -> Option<Obstacle> {
+        let tensor = || self.name.clone();
+        if self.has_own_data {
+            return Some(Obstacle::TwoData { tensor: tensor() });
+        }
+        match self.data_type {
+            types::STRING => Some(Obstacle::Text { tensor: tensor() }),
+            _ if needed.is_none() && data.length == 0 => Some(Obstacle::NoLength { tensor: tensor() }),
+            _ => None,
+        }
+    }
 }
 
 impl<R: Read + Seek> Scan<R> {
     /// Counts a `TensorProto` and notes its external data; gives its name.
     pub(super) fn tensor(&mut self, message: Message) -> Result<String, OnnxError> {
+        let span = message.rest();
         let tensor = self.tensor_fields(message)?;
         let elements = self.model.tally.elements.entry(types::name(tensor.data_type)).or_default();
         *elements = elements.saturating_add(tensor.elements.unwrap_or_default());
         if tensor.location == EXTERNAL {
             let needed = tensor.elements.and_then(|elements| types::size_of(tensor.data_type, elements));
-            self.model.point(&tensor.name, &tensor.pointer, needed)?;
+            let data = self.model.point(&tensor.name, &tensor.pointer, needed)?;
+            self.model.outside.add(span, data, tensor.obstacle(data, needed));
         }
         Ok(tensor.name)
     }
@@ -52,7 +72,8 @@ impl<R: Read + Seek> Scan<R> {
     }
 
     fn tensor_fields(&mut self, mut message: Message) -> Result<Tensor, OnnxError> {
-        let mut tensor = Tensor { name: String::new(), data_type: 0, elements: Some(1), location: 0, pointer: Pointer::default() };
+        let mut tensor =
+            Tensor { name: String::new(), data_type: 0, elements: Some(1), location: 0, pointer: Pointer::default(), has_own_data: false };
         let mut last = None;
         while let Some(field) = self.wire.next(&mut message)? {
             match field.id {
@@ -61,6 +82,7 @@ impl<R: Read + Seek> Scan<R> {
                 8 => tensor.name = self.wire.text(&field, MAX_TEXT)?,
                 13 => self.external_entry(&field, &mut tensor.pointer)?,
                 14 => tensor.location = field.number()?,
+                4..=7 | 9..=11 => tensor.has_own_data |= field.content().is_none_or(|content| !content.is_empty()),
                 _ => {}
             }
             last = Some(field);

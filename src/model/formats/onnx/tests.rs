@@ -2,10 +2,10 @@ use std::fs;
 use std::path::Path;
 
 use super::writer::{Message, attribute, external, external_at, model, node};
-use crate::model::{Model, ModelError, ReadOptions, read};
+use crate::model::{Model, ModelError, OnnxExternal, ReadOptions, read};
 
 fn read_model(path: &Path) -> Result<Model, ModelError> {
-    read(path, &ReadOptions::default())
+    read(path, &ReadOptions { onnx_external: OnnxExternal::Keep, ..ReadOptions::default() })
 }
 
 fn write(dir: &Path, path: &str, content: &[u8]) {

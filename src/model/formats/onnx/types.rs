@@ -10,7 +10,7 @@ const TYPES: &[(i64, &str, Option<u64>)] = &[
     (5, "int16", Some(16)),
     (6, "int32", Some(32)),
     (7, "int64", Some(64)),
-    (8, "string", None),
+    (STRING, "string", None),
     (9, "bool", Some(8)),
     (10, "float16", Some(16)),
     (11, "float64", Some(64)),
@@ -32,6 +32,9 @@ const TYPES: &[(i64, &str, Option<u64>)] = &[
     (27, "float6e2m3", None),
     (28, "float6e3m2", None),
 ];
+
+/// `TensorProto.DataType.STRING`.
+pub(super) const STRING: i64 = 8;
 
 /// The name of an element type; newer ones than we know are `unknown`.
 pub(super) fn name(number: i64) -> &'static str {

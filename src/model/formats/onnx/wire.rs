@@ -6,6 +6,7 @@
 //! See <https://protobuf.dev/programming-guides/encoding/>.
 
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::ops::Range;
 
 use super::error::{Defect, OnnxError};
 
@@ -192,7 +193,27 @@ impl<R: Read + Seek> Wire<R> {
     }
 }
 
+impl Message {
+    /// Where its next field begins, and where it ends. The field that was read last ends where the next one begins.
+    pub(super) fn rest(&self) -> Range<u64> {
+        self.at..self.end
+    }
+}
+
 impl Field {
+    /// Where it begins: at its number.
+    pub(super) fn start(&self) -> u64 {
+        self.at
+    }
+
+    /// Where its bytes are; none for numbers.
+    pub(super) fn content(&self) -> Option<Range<u64>> {
+        match self.value {
+            Value::Bytes { start, end } => Some(start..end),
+            Value::Number(_) | Value::Fixed => None,
+        }
+    }
+
     /// The message in this field.
     pub(super) fn message(&self) -> Result<Message, OnnxError> {
         let Value::Bytes { start, end } = self.value else {
