@@ -3,6 +3,8 @@
 
 pub mod crd;
 pub mod images;
+#[path = "../../../src/model/formats/onnx/writer.rs"]
+pub mod onnx_writer;
 pub mod proxy;
 pub mod registry;
 pub mod tiny_shell;
@@ -56,6 +58,20 @@ pub fn need(name: &str) -> Option<PathBuf> {
 /// Like [`need`], for [`python`].
 pub fn need_python() -> Option<PathBuf> {
     python().or_else(|| skip(".venv/bin/python"))
+}
+
+/// A Python that imports this version of `name` instead of the one in `.venv`, see `tests/peers/requirements-older.txt`.
+///
+/// # Panics
+/// With `MODELCAR_REQUIRE_PEERS=1` where it is missing.
+pub fn need_older_python(name: &str, version: &str) -> Option<Command> {
+    let folder = repo_root().join(format!(".peers/python/{name}-{version}"));
+    if !folder.is_dir() {
+        return skip(&format!("{name} {version} for Python"));
+    }
+    let mut command = Command::new(need_python()?);
+    command.env("PYTHONPATH", folder);
+    Some(command)
 }
 
 /// Says that a test cannot run without the peer `what`, and is always `None`.
