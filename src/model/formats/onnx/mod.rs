@@ -14,8 +14,7 @@ use std::collections::BTreeSet;
 
 use super::{Format, Place, Reading, ServedName, Serving};
 use crate::kserve::Runtime;
-use crate::model::lint::rules;
-use crate::model::{Facts, Finding, ModelError, ModelFile, Tree};
+use crate::model::{Facts, ModelError, ModelFile, Tree};
 
 pub use error::{Defect, OnnxError, Refusal};
 pub use external::ExternalFile;
@@ -52,7 +51,6 @@ fn read(tree: &Tree) -> Result<Reading, ModelError> {
     for file in &files {
         let (model, data) = read_one(tree, file).map_err(|error| error.of(tree, file))?;
         reading.facts = if files.len() == 1 { describe::facts(&model, &mut reading.notes) } else { Facts::default() };
-        reading.findings.extend(external_finding(file, &data));
         used.extend(data.iter().map(|file| file.path.clone()));
         reading.companions.extend(data);
     }
@@ -116,12 +114,6 @@ impl ReadError {
             }
         }
     }
-}
-
-/// Weights outside the model file: which servers open them depends on server and delivery.
-fn external_finding(file: &ModelFile, data: &[ModelFile]) -> Option<Finding> {
-    let names = crate::model::facts::cut_list(data.iter().map(|file| &file.path), 5);
-    (!data.is_empty()).then(|| Finding::at(&rules::EXTERNAL_DATA, &file.path, format!("its weights are in {names}")))
 }
 
 /// What may be a mistake.

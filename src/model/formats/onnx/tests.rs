@@ -46,7 +46,7 @@ fn a_single_file_brings_the_data_it_names_and_nothing_else() {
     assert_eq!(paths(&model), ["net.onnx", "sub/w.data", "v.data"]);
     assert_eq!(model.facts.get("external-data"), Some("sub/w.data, v.data"));
     let told: Vec<_> = model.findings.iter().map(|finding| (finding.rule.id, finding.path.as_deref(), finding.what.as_str())).collect();
-    assert_eq!(told, [("external-data", Some("net.onnx"), "its weights are in sub/w.data, v.data")]);
+    assert_eq!(told, [("external-data", Some("net.onnx"), "external data stay in sub/w.data, v.data: as asked for")]);
 }
 
 #[test]

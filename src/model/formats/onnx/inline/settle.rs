@@ -102,7 +102,6 @@ impl Settling {
     fn keep(&mut self, file: &ModelFile, data: &[Arc<ModelFile>], why: &str) {
         let names = cut_list(data.iter().map(|file| &file.path), SHOWN);
         let what = format!("external data stay in {names}: {why}");
-        self.notes.push(format!("{}: {what}; {}; deliver with native or fetch", file.path, EXTERNAL_DATA.why));
         self.findings.push(Finding::at(&EXTERNAL_DATA, &file.path, what));
         self.needed.extend(data.iter().map(|file| file.path.clone()));
     }
