@@ -5,11 +5,13 @@
 mod delivery;
 mod error;
 mod generation;
+mod model_format;
 mod runtime;
 mod shipped;
 
 pub use delivery::Delivery;
 pub use error::KserveError;
 pub use generation::Generation;
+pub use model_format::model_format;
 pub use runtime::Runtime;
 pub use shipped::{ByRealPath, ThroughLink};

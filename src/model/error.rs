@@ -145,6 +145,22 @@ pub enum ModelError {
         /// The servers that can.
         runtimes: Vec<Runtime>,
     },
+    /// A server that loads the only file with its endings, and a folder with several of them.
+    #[error("{runtime} takes the only {} at the top of the folder for the model, here {}", endings(counted), listed(found))]
+    NotOneFile {
+        /// The server.
+        runtime: Runtime,
+        /// The endings that it counts, without the dot.
+        counted: &'static [&'static str],
+        /// The files at the top that have one.
+        found: Vec<String>,
+    },
+    /// A model that Triton cannot load without a description that only its author can give.
+    #[error("triton needs a config.pbtxt for a model of format `{format}`: the file does not say what goes in and comes out")]
+    TritonConfig {
+        /// The format's name.
+        format: &'static str,
+    },
     /// Two files for one place.
     #[error("{first} and {second} would both become {target}")]
     Clash {
@@ -195,6 +211,16 @@ impl ModelError {
             Self::NotOneModel { .. } => {
                 Some("give the one file to serve as MODEL, or keep the folder as it is with `--runtime raw`".to_owned())
             }
+            Self::NotOneFile { .. } => Some(
+                "leave out the others with `--exclude NAME`, give the one file to serve as MODEL, or keep the folder as it is with \
+                 `--runtime raw`"
+                    .to_owned(),
+            ),
+            Self::TritonConfig { .. } => Some(
+                "put a config.pbtxt with `backend`, `max_batch_size`, `input` and `output` beside the model: \
+                 https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/model_configuration.html"
+                    .to_owned(),
+            ),
             Self::WrongRuntime { .. } => Some("arrange the folder as the server wants it and keep it so with `--runtime raw`".to_owned()),
             _ => None,
         }
@@ -216,6 +242,10 @@ fn listed(names: &[String]) -> String {
         count if count <= SHOWN => format!("are {shown}"),
         count => format!("are {shown} … and {} more", count - SHOWN),
     }
+}
+
+fn endings(counted: &[&str]) -> String {
+    counted.iter().map(|ending| format!("*.{ending}")).collect::<Vec<_>>().join(", ")
 }
 
 fn able(runtimes: &[Runtime]) -> String {

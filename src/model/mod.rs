@@ -28,7 +28,7 @@ pub use error::ModelError;
 pub use facts::{Dimension, Fact, Facts, TensorInfo};
 pub use file::{Content, FileChanged, FileStamp, ModelFile, Piece, ReadSeek};
 pub use formats::onnx::inline::OnnxExternal;
-pub use layout::{PlacedFile, ServingLayout, lay_out};
+pub use layout::{ModelName, PlacedFile, ServingLayout, Wish, lay_out, lay_out_as};
 pub use lint::Finding;
 pub use tree::{MAX_DEPTH, MAX_FILES, Tree};
 
@@ -85,7 +85,8 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Model, ModelError> {
 }
 
 fn read_as(format: &'static formats::Format, tree: Tree, options: &ReadOptions) -> Result<Model, ModelError> {
-    let reading = (format.read)(&tree).map_err(|error| lfs::blame(error, &tree))?;
+    let mut reading = (format.read)(&tree).map_err(|error| lfs::blame(error, &tree))?;
+    formats::repository::describe(&tree, &mut reading.facts);
     let root = tree.shown("");
     let (mut files, mut notes) = tree.into_parts();
     files.extend(reading.companions);

@@ -1,6 +1,13 @@
 //! The formats that are understood, one file or folder each. A new one is that file and its line in [`FORMATS`].
 
+pub mod mlserver;
 pub mod onnx;
+pub mod ovms;
+pub(super) mod repository;
+mod settings;
+#[cfg(test)]
+pub(super) mod testing;
+pub mod triton;
 
 use super::lint::Finding;
 use super::{Facts, ModelError, ModelFile, Tree};
@@ -70,7 +77,13 @@ pub struct Reading {
 }
 
 /// All formats; the first that recognises a model reads it.
-pub static FORMATS: &[Format] = &[onnx::FORMAT];
+pub static FORMATS: &[Format] = &[
+    onnx::FORMAT,
+    // Last: folders that a server knows, whatever is in them.
+    triton::FORMAT,
+    mlserver::FORMAT,
+    ovms::FORMAT,
+];
 
 /// The format of a model.
 pub fn detect(tree: &Tree) -> Option<&'static Format> {

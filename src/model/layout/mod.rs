@@ -2,22 +2,57 @@
 //!
 //! | runtime | one model file `net.onnx` and what is beside it |
 //! |---|---|
-//! | `ovms` | `1/model.onnx`, `1/…`: OpenVINO Model Server before 2026.3 loads numbered version folders only |
+//! | `ovms`, `tensorflow-serving` | `1/net.onnx`, `1/…`: OpenVINO Model Server before 2026.3 loads numbered version folders only |
 //! | `triton` | `NAME/1/model.onnx`, `NAME/1/…`, `NAME/config.pbtxt` |
 //! | `mlserver` | `model.onnx`, `…` |
+//! | `torchserve` | `model-store/net.mar`, `config/config.properties` |
+//! | `sklearnserver`, `xgbserver`, `lgbserver`, `pmmlserver` | as it is, with exactly one file that the server would take |
+//! | `vllm`, `huggingface` | as it is; for GGUF an argument names the file |
 //! | `raw` | as it is |
 //!
 //! A folder that is already a repository of its server stays as it is. Layouts depend on the format only through
-//! [`Format::servings`]: which servers load it, where and under which name.
+//! [`Format::servings`](super::formats::Format::servings): which servers load it, where and under which name.
 
+mod folder;
 mod places;
+mod servers;
+mod torchserve;
 
-use super::formats::{self, Format, Serving};
+use std::num::NonZeroU32;
+
+use super::formats::Serving;
 use super::{Model, ModelError, ModelFile};
 use crate::kserve::Runtime;
+use folder::Folder;
 
-/// The version folder for servers that want one.
-const VERSION: u32 = 1;
+/// Where KServe mounts the model, whatever the delivery.
+pub const MOUNT: &str = "/mnt/models";
+
+/// What is wanted of a layout.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// The server; without one it follows from the format where the folder leaves no doubt.
+    pub runtime: Option<Runtime>,
+    /// The version folder, for servers that want one; without a wish it is 1.
+    pub version: Option<NonZeroU32>,
+    /// The model's name; only Triton's repository has it in its paths.
+    pub name: ModelName,
+}
+
+/// A model's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ModelName {
+    /// The user gave it.
+    Given(String),
+    /// It follows from something else; what the model says about itself wins.
+    Usual(String),
+}
+
+impl Default for ModelName {
+    fn default() -> Self {
+        Self::Usual("model".to_owned())
+    }
+}
 
 /// A model as a server wants it.
 #[derive(Clone, Debug)]
@@ -28,6 +63,8 @@ pub struct ServingLayout {
     pub why: String,
     /// Every file of the model, sorted bytewise by target; no target twice.
     pub files: Vec<PlacedFile>,
+    /// What the server has to be told beside the folder: further arguments of its command line.
+    pub args: Vec<String>,
     /// What a person should know.
     pub notes: Vec<String>,
 }
@@ -41,21 +78,45 @@ pub struct PlacedFile {
     pub file: ModelFile,
 }
 
-/// Decides where each file goes. Without a runtime the usual one of the format is taken where the folder leaves no doubt, and `raw`
-/// where it does. `name` is the model's name; only Triton's repository has it in its paths.
+/// Decides where each file goes, with the usual version. See [`lay_out_as`].
 ///
 /// # Errors
-/// [`ModelError::WrongRuntime`] and [`ModelError::NotOneModel`] where the server could not load the result,
-/// [`ModelError::Clash`] where two files would land in one place.
+/// Those of [`lay_out_as`].
 pub fn lay_out(model: &Model, runtime: Option<Runtime>, name: &str) -> Result<ServingLayout, ModelError> {
-    let folder = Folder::new(model);
-    let choice = match runtime {
+    lay_out_as(model, &Wish { runtime, version: None, name: ModelName::Usual(name.to_owned()) })
+}
+
+/// Decides where each file goes. Without a runtime the usual one of the format is taken where the folder leaves no doubt, and `raw`
+/// where it does.
+///
+/// # Errors
+/// [`ModelError::WrongRuntime`], [`ModelError::NotOneModel`], [`ModelError::NotOneFile`] and [`ModelError::TritonConfig`] where the
+/// server could not load the result, [`ModelError::ModelName`] and [`ModelError::Clash`] where the places cannot be.
+pub fn lay_out_as(model: &Model, wish: &Wish) -> Result<ServingLayout, ModelError> {
+    decide(&Folder::new(model), model, wish)
+}
+
+fn decide(folder: &Folder<'_>, model: &Model, wish: &Wish) -> Result<ServingLayout, ModelError> {
+    let choice = match wish.runtime {
         Some(runtime) => folder.asked_for(runtime)?,
-        None => folder.usual(),
+        None => folder.usual()?,
     };
-    let target = places::Placing { arrangement: &choice.arrangement, version: VERSION, name };
-    let files = target.place(model)?;
-    Ok(ServingLayout { runtime: choice.runtime, why: choice.why, files, notes: choice.notes })
+    let name = places::name(model, wish)?;
+    let placing = places::Placing { arrangement: &choice.arrangement, version: wish.version.map_or(1, NonZeroU32::get), name: &name };
+    let files = placing.place(model)?;
+    let mut notes = choice.notes;
+    notes.extend(wish.version.filter(|_| !choice.arrangement.has_version()).map(|version| without_version(version, choice.runtime)));
+    let args = servers::args(choice.runtime, &folder.models);
+    Ok(ServingLayout { runtime: choice.runtime, why: choice.why, files, args, notes })
+}
+
+/// The servers that a model can be laid out for, the usual one first.
+pub fn servers(model: &Model) -> Vec<Runtime> {
+    Folder::new(model).servings().iter().map(|serving| serving.runtime).collect()
+}
+
+fn without_version(version: NonZeroU32, runtime: Runtime) -> String {
+    format!("the model's version {version} is in no path: {runtime} gets no version folder here")
 }
 
 /// How the files lie now, and so what is to be done with them.
@@ -63,10 +124,21 @@ pub fn lay_out(model: &Model, runtime: Option<Runtime>, name: &str) -> Result<Se
 enum Arrangement {
     /// One model file at the top; it gets the name and the folder that the server wants.
     One(String, Serving),
+    /// One model with its version folders; as a whole it goes into a folder of its name.
+    Versions,
     /// Already in the shape that the server wants, or in one that is not ours to judge.
     Kept,
 }
 
+impl Arrangement {
+    /// Whether the version is ours to give.
+    fn has_version(&self) -> bool {
+        use super::formats::Place::{Repository, Version};
+        matches!(self, Self::One(_, Serving { place: Version | Repository, .. }))
+    }
+}
+
+/// A server, and what is to be done for it.
 struct Choice {
     runtime: Runtime,
     arrangement: Arrangement,
@@ -75,97 +147,13 @@ struct Choice {
 }
 
 impl Choice {
+    fn new(runtime: Runtime, arrangement: Arrangement, why: impl Into<String>) -> Self {
+        Self { runtime, arrangement, why: why.into(), notes: Vec::new() }
+    }
+
     fn kept(runtime: Runtime, why: impl Into<String>) -> Self {
-        Self { runtime, arrangement: Arrangement::Kept, why: why.into(), notes: Vec::new() }
+        Self::new(runtime, Arrangement::Kept, why)
     }
-
-    fn one(serving: Serving, only: &str, why: impl Into<String>) -> Self {
-        Self { runtime: serving.runtime, arrangement: Arrangement::One(only.to_owned(), serving), why: why.into(), notes: Vec::new() }
-    }
-}
-
-/// A model's folder as servers see it.
-struct Folder<'a> {
-    format: Option<&'static Format>,
-    format_name: &'static str,
-    /// The places of the files that a server would load.
-    models: Vec<&'a str>,
-}
-
-impl<'a> Folder<'a> {
-    fn new(model: &'a Model) -> Self {
-        let format = formats::by_name(model.format);
-        let models = model.mains.iter().map(String::as_str).collect();
-        Self { format, format_name: model.format, models }
-    }
-
-    /// Without a wish.
-    fn usual(&self) -> Choice {
-        let Some(format) = self.format else {
-            return Choice::kept(Runtime::Raw, "no known format: packed as it is");
-        };
-        if let Some(runtime) = self.repository_of() {
-            return Choice::kept(runtime, format!("the folder is a {runtime} repository already"));
-        }
-        match (self.only_model(), format.servings.first()) {
-            (Some(only), Some(serving)) => Choice::one(*serving, only, format!("the usual server for {}", format.name)),
-            _ => self.in_doubt(format),
-        }
-    }
-
-    fn in_doubt(&self, format: &Format) -> Choice {
-        let shown = super::facts::cut_list(self.models.iter(), 5);
-        let mut choice = Choice::kept(Runtime::Raw, format!("not one {} model at the top of the folder", format.name));
-        choice.notes.push(format!("{} models: {shown}; to lay one out for a server, give that file as MODEL", self.models.len()));
-        choice
-    }
-
-    /// With a wish, which is kept or refused.
-    fn asked_for(&self, runtime: Runtime) -> Result<Choice, ModelError> {
-        if runtime == Runtime::Raw {
-            return Ok(Choice::kept(runtime, "as asked for; the folder stays as it is"));
-        }
-        let servings = self.format.map_or(&[][..], |format| format.servings);
-        let Some(serving) = servings.iter().find(|serving| serving.runtime == runtime) else {
-            let runtimes = servings.iter().map(|serving| serving.runtime).chain([Runtime::Raw]).collect();
-            return Err(ModelError::WrongRuntime { runtime, format: self.format_name, runtimes });
-        };
-        if self.repository_of() == Some(runtime) {
-            return Ok(Choice::kept(runtime, "as asked for; the folder stays as it is"));
-        }
-        match self.only_model() {
-            Some(only) => Ok(Choice::one(*serving, only, "as asked for")),
-            None => Err(self.not_one(runtime)),
-        }
-    }
-
-    fn not_one(&self, runtime: Runtime) -> ModelError {
-        let found = self.models.iter().map(|path| (*path).to_owned()).collect();
-        ModelError::NotOneModel { runtime, format: self.format_name, found }
-    }
-
-    /// The only model file at the top of the folder.
-    fn only_model(&self) -> Option<&'a str> {
-        let mut top = self.models.iter().filter(|path| !path.contains('/'));
-        let only = top.next()?;
-        top.next().is_none().then_some(only)
-    }
-
-    /// The server whose repository this is: every model file lies in a version folder, at the depth where that server looks.
-    fn repository_of(&self) -> Option<Runtime> {
-        let all_match = |shape: fn(&[&str]) -> bool| {
-            !self.models.is_empty() && self.models.iter().all(|path| shape(&path.split('/').collect::<Vec<_>>()))
-        };
-        if all_match(|names| matches!(names, [version, _] if is_version(version))) {
-            return Some(Runtime::Ovms);
-        }
-        all_match(|names| matches!(names, [_, version, _] if is_version(version))).then_some(Runtime::Triton)
-    }
-}
-
-/// A positive number without leading zeros: both servers skip other folders.
-fn is_version(name: &str) -> bool {
-    !name.starts_with('0') && !name.is_empty() && name.len() <= 18 && name.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::{Arrangement, PlacedFile};
+use super::servers::TRITON_CONFIG;
+use super::{Arrangement, ModelName, PlacedFile, Wish, torchserve};
+use crate::kserve::Runtime;
+use crate::model::formats::repository::TRITON_NAME;
 use crate::model::formats::{Place, ServedName, Serving};
 use crate::model::{Model, ModelError, ModelFile};
-
-/// Triton's description of a model; it stands beside the version folders, not in one.
-const TRITON_CONFIG: &str = "config.pbtxt";
 
 /// What was decided.
 pub(super) struct Placing<'a> {
@@ -16,14 +16,28 @@ pub(super) struct Placing<'a> {
     pub(super) name: &'a str,
 }
 
+/// The model's name. A Triton configuration that names the model is right only in a folder of that name.
+pub(super) fn name(model: &Model, wish: &Wish) -> Result<String, ModelError> {
+    let own = model.facts.get(TRITON_NAME);
+    match (&wish.name, own) {
+        (ModelName::Given(name), Some(own)) if name != own && wish.runtime == Some(Runtime::Triton) => Err(ModelError::ModelName {
+            name: name.clone(),
+            why: "the model's config.pbtxt has another `name`, and Triton wants them equal",
+        }),
+        (ModelName::Given(name), _) => Ok(name.clone()),
+        (ModelName::Usual(name), own) => Ok(own.unwrap_or(name).to_owned()),
+    }
+}
+
 impl Placing<'_> {
     /// Every file with its place, sorted by place.
     pub(super) fn place(&self, model: &Model) -> Result<Vec<PlacedFile>, ModelError> {
-        if matches!(self.arrangement, Arrangement::One(_, Serving { place: Place::Repository, .. })) {
+        if matches!(self.arrangement, Arrangement::Versions | Arrangement::One(_, Serving { place: Place::Repository, .. })) {
             check_name(self.name)?;
         }
         let placed = |file: &ModelFile| PlacedFile { target: self.target(&file.path), file: file.clone() };
         let mut files: Vec<_> = model.files.iter().map(placed).collect();
+        files.extend(self.generated(model, &files));
         files.sort_by(|a, b| a.target.cmp(&b.target));
         check_clashes(&files)?;
         Ok(files)
@@ -32,8 +46,18 @@ impl Placing<'_> {
     fn target(&self, path: &str) -> String {
         match self.arrangement {
             Arrangement::Kept => path.to_owned(),
+            Arrangement::Versions => format!("{}/{path}", self.name),
+            Arrangement::One(only, Serving { runtime: Runtime::Torchserve, .. }) => torchserve::target(path, only),
+            Arrangement::One(_, Serving { place: Place::Repository, .. }) if path == TRITON_CONFIG => format!("{}/{path}", self.name),
             Arrangement::One(only, serving) => self.below_root(serving.place, &served_name(serving.name, only, path)),
         }
+    }
+
+    /// What the server needs and the model does not bring.
+    fn generated(&self, model: &Model, placed: &[PlacedFile]) -> Option<PlacedFile> {
+        let Arrangement::One(only, Serving { runtime: Runtime::Torchserve, .. }) = self.arrangement else { return None };
+        let missing = placed.iter().all(|placed| placed.target != torchserve::CONFIG);
+        missing.then(|| PlacedFile { target: torchserve::CONFIG.to_owned(), file: torchserve::config(only, &model.facts) })
     }
 
     fn below_root(&self, place: Place, path: &str) -> String {
@@ -41,7 +65,6 @@ impl Placing<'_> {
         match place {
             Place::Top => path.to_owned(),
             Place::Version => format!("{version}/{path}"),
-            Place::Repository if path == TRITON_CONFIG => format!("{name}/{path}"),
             Place::Repository => format!("{name}/{version}/{path}"),
         }
     }

@@ -93,7 +93,7 @@ mod tests {
 
     fn layout(files: Vec<ModelFile>) -> ServingLayout {
         let files = files.into_iter().map(|file| PlacedFile { target: file.path.clone(), file }).collect();
-        ServingLayout { runtime: Runtime::Raw, why: String::new(), files, notes: Vec::new() }
+        ServingLayout { runtime: Runtime::Raw, why: String::new(), files, args: Vec::new(), notes: Vec::new() }
     }
 
     fn shown(layout: &ServingLayout) -> Vec<String> {

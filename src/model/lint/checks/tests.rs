@@ -66,7 +66,7 @@ impl Case {
 
     fn found(&self) -> Vec<Finding> {
         let files = self.model.files.iter().map(|file| PlacedFile { target: file.path.clone(), file: file.clone() }).collect();
-        let layout = ServingLayout { runtime: self.runtime, why: String::new(), files, notes: Vec::new() };
+        let layout = ServingLayout { runtime: self.runtime, why: String::new(), files, args: Vec::new(), notes: Vec::new() };
         lint(&self.model, &layout, &self.target).unwrap()
     }
 
