@@ -8,6 +8,7 @@ mod settings;
 #[cfg(test)]
 pub(super) mod testing;
 pub mod triton;
+pub mod pickle;
 
 use super::lint::Finding;
 use super::{Facts, ModelError, ModelFile, Tree};

@@ -1,0 +1,50 @@
+//! Python pickles, read without running them.
+//!
+//! A pickle is a program for a small machine: it imports what it names and calls it. So whoever packs one is told what it imports, and
+//! every pickle is a finding. What is not in the table of things that models need is shown; what could run, load or send
+//! something, or is hidden in any way, is a graver one.
+//!
+//! ```text
+//! bytes ─► Input ─► Opcode ─► Machine (stack, memo) ─► Imports ─► policy ─► findings
+//! ```
+//!
+//! Nothing here gives a clean bill: a pickle of harmless names may still do harm. It tells what must not be overlooked.
+
+mod arrays;
+mod error;
+mod imports;
+pub(in crate::model) mod input;
+mod machine;
+mod memo;
+mod opcode;
+mod policy;
+mod report;
+mod scan;
+mod tensors;
+#[cfg(test)]
+pub(in crate::model) mod testing;
+mod values;
+
+pub use error::{Defect, PickleError};
+pub use imports::{Import, Imports};
+pub(in crate::model) use report::findings;
+pub use scan::{Root, Scan};
+pub use tensors::Tensors;
+
+use std::io::{Read, Seek};
+
+/// Whether a file that starts so is a pickle of protocol 2 or newer: the protocol, and an opcode behind it.
+pub(in crate::model) fn is_pickle(start: &[u8]) -> bool {
+    matches!(start, [0x80, 0..=5, opcode, ..] if opcode::Opcode::of(*opcode).is_some())
+}
+
+/// Reads all pickles that stand in `file`.
+///
+/// # Errors
+/// Only where `file` cannot be sought in; what is wrong with the pickles is in [`Scan::defect`].
+pub fn scan(file: impl Read + Seek) -> std::io::Result<Scan> {
+    Ok(Scan::of(&mut input::Input::new(input::Window::rest_of(file)?)))
+}
+
+#[cfg(test)]
+mod tests;
