@@ -9,6 +9,7 @@ mod settings;
 pub(super) mod testing;
 pub mod triton;
 pub mod pickle;
+pub mod sklearn;
 
 use super::lint::Finding;
 use super::{Facts, ModelError, ModelFile, Tree};
@@ -85,6 +86,7 @@ pub static FORMATS: &[Format] = &[
     mlserver::FORMAT,
     ovms::FORMAT,
 ];
+pub static FORMATS: &[Format] = &[onnx::FORMAT, sklearn::FORMAT, sklearn::OTHER_PICKLE];
 
 /// The format of a model.
 pub fn detect(tree: &Tree) -> Option<&'static Format> {

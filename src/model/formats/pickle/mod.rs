@@ -12,9 +12,11 @@
 
 mod arrays;
 mod error;
+mod file;
 mod imports;
-pub(in crate::model) mod input;
+mod input;
 mod machine;
+mod members;
 mod memo;
 mod opcode;
 mod policy;
@@ -26,8 +28,9 @@ pub(in crate::model) mod testing;
 mod values;
 
 pub use error::{Defect, PickleError};
+pub(in crate::model) use file::{Carrier, carrier, scan_carried, scan_start};
 pub use imports::{Import, Imports};
-pub(in crate::model) use report::findings;
+pub(in crate::model) use report::{file_findings, findings};
 pub use scan::{Root, Scan};
 pub use tensors::Tensors;
 

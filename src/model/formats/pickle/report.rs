@@ -1,5 +1,6 @@
 //! What a scan means for the person who packs the model.
 
+use super::file::Carrier;
 use super::scan::Scan;
 use crate::model::lint::{Finding, rules};
 
@@ -10,6 +11,19 @@ pub(in crate::model) fn findings(path: &str, inside: &str, scan: &Scan) -> Vec<F
         found.push(Finding::at(&rules::DANGEROUS_PICKLE, path, format!("{}{}", prefix(inside), dangers(scan))));
     }
     found
+}
+
+/// The findings about a file that is a pickle as a whole, whether it could be looked into or not.
+pub(in crate::model) fn file_findings(path: &str, carrier: Carrier, scan: Option<&Scan>) -> Vec<Finding> {
+    let opaque = |what: &str| vec![Finding::at(&rules::PICKLE, path, what)];
+    match (scan, carrier) {
+        (Some(scan), _) => findings(path, "", scan),
+        (None, Carrier::Opaque(compression)) => {
+            opaque(&format!("compressed with {compression}, so it cannot be looked into: it may import anything"))
+        }
+        (None, Carrier::Tar) => opaque("a tar file as PyTorch wrote before 0.1.10: it cannot be looked into and may import anything"),
+        (None, _) => Vec::new(),
+    }
 }
 
 fn prefix(inside: &str) -> String {
