@@ -3,13 +3,13 @@
 pub mod mlserver;
 pub mod onnx;
 pub mod ovms;
+pub mod pickle;
 pub(super) mod repository;
 mod settings;
+pub mod sklearn;
 #[cfg(test)]
 pub(super) mod testing;
 pub mod triton;
-pub mod pickle;
-pub mod sklearn;
 
 use super::lint::Finding;
 use super::{Facts, ModelError, ModelFile, Tree};
@@ -24,7 +24,8 @@ pub struct Format {
     pub detect: fn(&Tree) -> bool,
     /// Reads what the model says about itself; bounded, whatever is in the files.
     pub read: fn(&Tree) -> Result<Reading, ModelError>,
-    /// The servers that load it and how, the usual one first; [`Runtime::Raw`] needs no mention.
+    /// The servers that load it and how, the usual one first; [`Runtime::Raw`] needs no mention. None
+    /// where no server loads it as it is.
     pub servings: &'static [Serving],
 }
 
@@ -81,12 +82,14 @@ pub struct Reading {
 /// All formats; the first that recognises a model reads it.
 pub static FORMATS: &[Format] = &[
     onnx::FORMAT,
-    // Last: folders that a server knows, whatever is in them.
+    sklearn::FORMAT,
+    // Folders that a server knows, whatever is in them.
     triton::FORMAT,
     mlserver::FORMAT,
     ovms::FORMAT,
+    // Last: what could be anything.
+    sklearn::OTHER_PICKLE,
 ];
-pub static FORMATS: &[Format] = &[onnx::FORMAT, sklearn::FORMAT, sklearn::OTHER_PICKLE];
 
 /// The format of a model.
 pub fn detect(tree: &Tree) -> Option<&'static Format> {

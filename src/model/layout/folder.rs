@@ -4,7 +4,7 @@ use super::{Arrangement, Choice, servers};
 use crate::kserve::Runtime;
 use crate::model::facts::cut_list;
 use crate::model::formats::{self, Format, Place, ServedName, Serving};
-use crate::model::{Model, ModelError};
+use crate::model::{Model, ModelError, UNKNOWN_FORMAT};
 
 /// A model's folder as servers see it.
 pub(super) struct Folder<'a> {
@@ -42,7 +42,7 @@ impl<'a> Folder<'a> {
     /// Without a wish.
     pub(super) fn usual(&self) -> Result<Choice, ModelError> {
         let Some(usual) = self.servings().first() else {
-            return Ok(Choice::kept(Runtime::Raw, "no known format: packed as it is"));
+            return Ok(Choice::kept(Runtime::Raw, self.why_none()));
         };
         if let Some(serving) = self.servings().iter().find(|serving| self.is_repository_of(serving.runtime)) {
             let runtime = serving.runtime;
@@ -52,6 +52,13 @@ impl<'a> Folder<'a> {
             Ok(arrangement) => Ok(Choice::new(usual.runtime, arrangement, self.why_usual())),
             Err(error @ (ModelError::NotOneModel { .. } | ModelError::TritonConfig { .. })) => Ok(self.in_doubt(&error)),
             Err(error) => Err(error),
+        }
+    }
+
+    fn why_none(&self) -> String {
+        match self.format_name {
+            UNKNOWN_FORMAT => "no known format: packed as it is".to_owned(),
+            format => format!("no server loads a model of format {format} as it is"),
         }
     }
 
