@@ -17,6 +17,7 @@ pub mod formats;
 pub mod layout;
 mod lfs;
 pub mod lint;
+mod pickles;
 mod pieces;
 mod tree;
 
@@ -80,13 +81,14 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Model, ModelError> {
     let tree = Tree::scan(path, options.follow_links)?;
     match formats::detect(&tree) {
         Some(format) => read_as(format, tree, options),
-        None => Ok(unknown(path, tree)),
+        None => unknown(path, tree),
     }
 }
 
 fn read_as(format: &'static formats::Format, tree: Tree, options: &ReadOptions) -> Result<Model, ModelError> {
     let mut reading = (format.read)(&tree).map_err(|error| lfs::blame(error, &tree))?;
     formats::repository::describe(&tree, &mut reading.facts);
+    reading.findings.extend(pickles::findings(&tree, &reading)?);
     let root = tree.shown("");
     let (mut files, mut notes) = tree.into_parts();
     files.extend(reading.companions);
@@ -99,10 +101,11 @@ fn read_as(format: &'static formats::Format, tree: Tree, options: &ReadOptions) 
     Ok(model)
 }
 
-fn unknown(path: &Path, tree: Tree) -> Model {
+fn unknown(path: &Path, tree: Tree) -> Result<Model, ModelError> {
+    let findings = pickles::findings(&tree, &formats::Reading::default())?;
     let (files, mut notes) = tree.into_parts();
     notes.push(format!("no known format in {}: packed as it is", path.display()));
-    Model { format: UNKNOWN_FORMAT, facts: Facts::default(), files, mains: Vec::new(), findings: Vec::new(), notes }
+    Ok(Model { format: UNKNOWN_FORMAT, facts: Facts::default(), files, mains: Vec::new(), findings, notes })
 }
 
 #[cfg(test)]

@@ -4,11 +4,13 @@ pub mod mlserver;
 pub mod onnx;
 pub mod ovms;
 pub mod pickle;
+pub mod pytorch;
 pub(super) mod repository;
 mod settings;
 pub mod sklearn;
 #[cfg(test)]
 pub(super) mod testing;
+pub mod torchserve;
 pub mod triton;
 
 use super::lint::Finding;
@@ -82,7 +84,10 @@ pub struct Reading {
 /// All formats; the first that recognises a model reads it.
 pub static FORMATS: &[Format] = &[
     onnx::FORMAT,
+    torchserve::FORMAT,
+    pytorch::TORCHSCRIPT,
     sklearn::FORMAT,
+    pytorch::PYTORCH,
     // Folders that a server knows, whatever is in them.
     triton::FORMAT,
     mlserver::FORMAT,

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
+use super::error::Defect;
 use super::input::{Input, Stream, Window};
 use super::members::ZlibMembers;
 use super::scan::Scan;
@@ -89,7 +90,7 @@ pub(in crate::model) fn scan_carried(carrier: Carrier, mut file: impl Read + See
     match carrier {
         Carrier::Plain | Carrier::Doubtful => super::scan(file).map(Some),
         Carrier::LegacyTorch => Ok(Some(Scan::first(&mut Input::new(Window::rest_of(file)?), LEGACY_PICKLES))),
-        Carrier::Numpy => behind_numpy_header(file),
+        Carrier::Numpy => Ok(numpy_stream(&mut Input::new(Window::rest_of(file)?))),
         Carrier::Zlib | Carrier::Gzip => {
             let limit = limit(file.seek(SeekFrom::End(0))?);
             file.rewind()?;
@@ -108,6 +109,20 @@ pub(in crate::model) fn scan_start(carrier: Carrier, file: impl Read + Seek, mos
     }
 }
 
+/// The pickles of a stream that cannot be sought in, an entry of an archive, and how many bytes of it were read.
+pub(in crate::model) fn scan_stream(carrier: Carrier, stream: impl Read, limit: u64) -> (Option<Scan>, u64) {
+    let mut input = match carrier {
+        Carrier::Zlib | Carrier::Gzip => decompressed(carrier, stream, limit),
+        _ => Input::new(Stream::new(stream, limit)),
+    };
+    let scan = match carrier {
+        Carrier::LegacyTorch => Some(Scan::first(&mut input, LEGACY_PICKLES)),
+        Carrier::Numpy => numpy_stream(&mut input),
+        _ => Some(Scan::of(&mut input)),
+    };
+    (scan, input.at())
+}
+
 fn limit(compressed: u64) -> u64 {
     compressed.saturating_mul(PER_BYTE).saturating_add(FREE)
 }
@@ -122,25 +137,26 @@ fn decompressed<'a>(carrier: Carrier, file: impl Read + 'a, limit: u64) -> Input
 
 /// numpy's header says whether a pickle follows: where elements are Python objects.
 /// See <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
-fn behind_numpy_header(mut file: impl Read + Seek) -> io::Result<Option<Scan>> {
-    let mut fixed = [0; 8];
-    file.read_exact(&mut fixed)?;
-    let length =
-        if fixed[6] == 1 { u64::from(u16::from_le_bytes(exact(&mut file)?)) } else { u64::from(u32::from_le_bytes(exact(&mut file)?)) };
-    let mut header = Vec::new();
-    file.by_ref().take(length.min(MAX_NUMPY_HEADER)).read_to_end(&mut header)?;
-    if length > MAX_NUMPY_HEADER {
-        let mut scan = Scan::default();
-        scan.note_danger(8, format!("says that numpy's header has {length} bytes"));
-        return Ok(Some(scan));
+fn numpy_stream(input: &mut Input<'_>) -> Option<Scan> {
+    match numpy_header(input) {
+        Ok(Some(header)) => has_objects(&header).then(|| Scan::of(input)),
+        Ok(None) => {
+            let mut scan = Scan::default();
+            scan.note_danger(8, format!("has a numpy header of more than {MAX_NUMPY_HEADER} bytes"));
+            Some(scan)
+        }
+        // Cut off before the data begin: nothing can be loaded.
+        Err(_) => None,
     }
-    if has_objects(&header) { super::scan(file).map(Some) } else { Ok(None) }
 }
 
-fn exact<const N: usize>(file: &mut impl Read) -> io::Result<[u8; N]> {
-    let mut bytes = [0; N];
-    file.read_exact(&mut bytes)?;
-    Ok(bytes)
+fn numpy_header(input: &mut Input<'_>) -> Result<Option<Vec<u8>>, Defect> {
+    let [.., version, _] = input.array::<8>()?;
+    let length = if version == 1 { u64::from(u16::from_le_bytes(input.array()?)) } else { u64::from(u32::from_le_bytes(input.array()?)) };
+    if length > MAX_NUMPY_HEADER {
+        return Ok(None);
+    }
+    input.payload(length, MAX_NUMPY_HEADER)
 }
 
 /// Whether a type in the header is `O`, as in `'|O'`, `'O8'` and `[('name', '|O8')]`.

@@ -103,6 +103,11 @@ impl Imports {
         self.told.insert(what);
     }
 
+    /// Whether models need all of them.
+    pub(super) fn are_expected(&self) -> bool {
+        self.list.iter().all(|import| policy::judge(import) == Verdict::Expected)
+    }
+
     /// What is imported, for people: what no model usually needs first.
     pub(super) fn summary(&self) -> String {
         if self.list.is_empty() {

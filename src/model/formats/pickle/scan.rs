@@ -67,6 +67,16 @@ impl Scan {
         self.defect.is_none() && self.imports.dangers().is_empty()
     }
 
+    /// Nothing that is imported is unusual in models, nothing was seen that is a danger, and all was seen.
+    pub(crate) fn is_all_expected(&self) -> bool {
+        self.looks_clean() && self.imports.are_expected()
+    }
+
+    /// Whether any of it was a pickle: other files start with bytes that are opcodes too, but then nothing has run.
+    pub(crate) fn is_a_pickle(&self) -> bool {
+        self.streams > 0 || !self.imports.list().is_empty() || !self.imports.dangers().is_empty()
+    }
+
     /// Adds what another part of the same model tells.
     pub(crate) fn note_danger(&mut self, offset: u64, what: impl Into<String>) {
         self.imports.danger(offset, what.into());
