@@ -18,6 +18,7 @@ mod loads_through_the_modelcar_link;
 mod nothing_is_sent_twice;
 mod onnx_agrees_with_python;
 mod onnx_inlined_is_the_same;
+mod pickles_agree_with_python;
 mod real_readers;
 mod real_verifiers;
 mod real_verifiers_on_forgeries;

@@ -49,5 +49,15 @@ pub fn scan(file: impl Read + Seek) -> std::io::Result<Scan> {
     Ok(Scan::of(&mut input::Input::new(input::Window::rest_of(file)?)))
 }
 
+/// Reads all pickles of `file`, which may be compressed as joblib does it, or have numpy's header or PyTorch's storages around them. None where
+/// there are none, or none that can be looked into.
+///
+/// # Errors
+/// Only where `file` cannot be read at all.
+pub fn scan_file(mut file: impl Read + Seek) -> std::io::Result<Option<Scan>> {
+    let carrier = carrier(&mut file)?;
+    scan_carried(carrier, file)
+}
+
 #[cfg(test)]
 mod tests;

@@ -302,6 +302,31 @@ const MODEL_NAMES: &[&str] = &[
     "torch.jit._pickle.restore_type_tag",
 ];
 
+/// numpy's element types.
+const NUMBERS: &[&str] = &[
+    "bool",
+    "bool_",
+    "bytes_",
+    "complex128",
+    "complex64",
+    "datetime64",
+    "float16",
+    "float32",
+    "float64",
+    "int16",
+    "int32",
+    "int64",
+    "int8",
+    "longdouble",
+    "str_",
+    "timedelta64",
+    "uint16",
+    "uint32",
+    "uint64",
+    "uint8",
+    "void",
+];
+
 /// What an import means for a model.
 pub(super) fn judge(import: &Import) -> Verdict {
     if import.is_any(PLAIN) {
@@ -339,6 +364,7 @@ fn leads_elsewhere(name: &str) -> bool {
 fn is_expected(import: &Import) -> bool {
     import.is_any(MODEL_NAMES)
         || is_torch_type(import)
+        || (import.module == "numpy" && NUMBERS.contains(&import.name.as_str()))
         // The classes of TorchScript are code inside the archive, which its own interpreter runs.
         || import.root() == "__torch__"
         || (MODEL_PACKAGES.contains(&import.root()) && is_class(&import.name))
@@ -452,6 +478,7 @@ mod tests {
             "__builtin__:set",
             "_codecs:encode",
             "numpy:dtype",
+            "numpy:float64",
             "numpy._core.multiarray:_reconstruct",
             "numpy.random._pickle:__randomstate_ctor",
             "sklearn.linear_model._logistic:LogisticRegression",

@@ -17,7 +17,7 @@ use super::pickle::{self, Carrier, Defect, PickleError, Scan};
 use super::{Format, Place, Reading, ServedName, Serving};
 use crate::kserve::Runtime;
 use crate::model::facts::cut_list;
-use crate::model::{Facts, ModelError, ModelFile, Tree};
+use crate::model::{Facts, ModelError, ModelFile, ReadSeek, Tree};
 
 /// TorchScript: `*.pt` with code inside.
 pub const TORCHSCRIPT: Format = Format {
@@ -94,6 +94,15 @@ pub(in crate::model) fn runnable_pickles(archive: &mut Archive<'_>) -> Vec<Entry
         entries.retain(|entry| !entry.scan.as_ref().is_some_and(Scan::is_all_expected));
     }
     entries
+}
+
+/// What the pickles in an archive tell, each with its entry's name; none in the place of one that cannot be looked into.
+///
+/// # Errors
+/// [`ArchiveError`] where it is no archive, or one that is larger than any model's.
+pub fn scan_archive(file: impl ReadSeek) -> Result<Vec<(String, Option<Scan>)>, ArchiveError> {
+    let entries = Archive::open(file)?.pickles();
+    Ok(entries.into_iter().map(|entry| (entry.name, entry.scan)).collect())
 }
 
 fn read(tree: &Tree, kind: Kind) -> Result<Reading, ModelError> {

@@ -1,0 +1,13 @@
+//! Whatever bytes an archive of PyTorch or TorchServe holds: an answer or an error, soon, and in little memory.
+//!
+//! `cargo +nightly fuzz run torch_zip -- -max_len=65536 -timeout=1 -malloc_limit_mb=64`
+#![no_main]
+
+use std::io::Cursor;
+
+use libfuzzer_sys::fuzz_target;
+use modelcar::model::formats::pytorch;
+
+fuzz_target!(|bytes: &[u8]| {
+    let _ = pytorch::scan_archive(Cursor::new(bytes));
+});
