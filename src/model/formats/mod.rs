@@ -1,17 +1,30 @@
 //! The formats that are understood, one file or folder each. A new one is that file and its line in [`FORMATS`].
 
+mod files;
+mod input;
+pub use files::Sample;
+pub use input::InputError;
+pub mod lightgbm;
 pub mod mlserver;
 pub mod onnx;
+pub mod openvino;
 pub mod ovms;
 pub mod pickle;
+pub mod pmml;
+pub use protobuf::WireError;
+mod protobuf;
 pub mod pytorch;
 pub(super) mod repository;
+pub mod savedmodel;
 mod settings;
 pub mod sklearn;
 #[cfg(test)]
 pub(super) mod testing;
 pub mod torchserve;
 pub mod triton;
+pub mod xgboost;
+pub use xml::XmlError;
+mod xml;
 
 use super::lint::Finding;
 use super::{Facts, ModelError, ModelFile, Tree};
@@ -84,8 +97,13 @@ pub struct Reading {
 /// All formats; the first that recognises a model reads it.
 pub static FORMATS: &[Format] = &[
     onnx::FORMAT,
+    openvino::FORMAT,
+    savedmodel::FORMAT,
     torchserve::FORMAT,
     pytorch::TORCHSCRIPT,
+    xgboost::FORMAT,
+    lightgbm::FORMAT,
+    pmml::FORMAT,
     sklearn::FORMAT,
     pytorch::PYTORCH,
     // Folders that a server knows, whatever is in them.

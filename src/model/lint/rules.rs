@@ -9,17 +9,21 @@ pub static RULES: &[&Rule] = &[
     &DANGEROUS_PICKLE,
     &EMPTY_FILE,
     &EXTERNAL_DATA,
+    &INDEX_MISMATCH,
     &LATEST_TAG,
     &LAYER_SIZE,
     &LFS_POINTER,
     &MISSING_CONFIG,
     &MISSING_SHARD,
     &MISSING_TOKENIZER,
+    &ORPHAN_WEIGHTS,
     &PICKLE,
     &REALPATH_TRAP,
     &REMOTE_CODE,
     &SECRET_FILE,
     &SEVERAL_MODELS,
+    &STRAY_JSON,
+    &TF_FILE_OPS,
     &TRITON_DYNAMIC_BATCH,
     &TRUNCATED_WEIGHTS,
     &UNKNOWN_FORMAT,
@@ -77,6 +81,15 @@ pub static EXTERNAL_DATA: Rule = Rule {
     fix: "let modelcar inline the data (below 2 GiB), or deliver with native or fetch",
 };
 
+/// An index that names a tensor which its file does not hold.
+pub static INDEX_MISMATCH: Rule = Rule {
+    id: "index-mismatch",
+    severity: Severity::Error,
+    why: "the index and the weight files are of different exports, so loading ends at a tensor that is not there",
+    link: None,
+    fix: "download the index and all weight files again, of one revision",
+};
+
 /// A tag that everybody moves.
 pub static LATEST_TAG: Rule = Rule {
     id: "latest-tag",
@@ -131,6 +144,15 @@ pub static MISSING_TOKENIZER: Rule = Rule {
     fix: "download tokenizer.json or tokenizer.model and tokenizer_config.json too",
 };
 
+/// Weights beside those that are loaded.
+pub static ORPHAN_WEIGHTS: Rule = Rule {
+    id: "orphan-weights",
+    severity: Severity::Advice,
+    why: "no server loads the file, and every site pulls it",
+    link: None,
+    fix: "leave it out with --exclude, or add it to the index",
+};
+
 /// Any pickle.
 pub static PICKLE: Rule = Rule {
     id: "pickle",
@@ -174,6 +196,24 @@ pub static SEVERAL_MODELS: Rule = Rule {
     why: "the server loads exactly one model file and stops where it finds more",
     link: Some("https://github.com/kserve/kserve/blob/v0.20.0/python/sklearnserver/sklearnserver/model.py"),
     fix: "give the one file to serve as MODEL, or leave the others out of the folder",
+};
+
+/// A second file that KServe's XGBoost server counts as a model.
+pub static STRAY_JSON: Rule = Rule {
+    id: "stray-json",
+    severity: Severity::Warning,
+    why: "KServe's XGBoost server takes every .json, .ubj and .bst at the top for a model and refuses to start with two",
+    link: Some("https://github.com/kserve/kserve/blob/master/python/xgbserver/xgbserver/model.py"),
+    fix: "leave the file out, or put it into a folder below the model",
+};
+
+/// TensorFlow operators that reach outside the model.
+pub static TF_FILE_OPS: Rule = Rule {
+    id: "tf-file-ops",
+    severity: Severity::Advice,
+    why: "a TensorFlow graph is a program: these operators read or write files where it is served, or need a Python that servers do not have",
+    link: Some("https://github.com/tensorflow/tensorflow/blob/master/SECURITY.md"),
+    fix: "serve it only if you trust its author, or export the model without file operators and Python functions",
 };
 
 /// Batches that Triton cannot make.

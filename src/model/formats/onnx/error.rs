@@ -2,6 +2,9 @@
 
 use std::io;
 
+pub use crate::model::formats::protobuf::Defect;
+use crate::model::formats::protobuf::WireError;
+
 /// Why an ONNX file was refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -42,62 +45,6 @@ pub enum OnnxError {
         tensor: String,
         /// What is wrong.
         refusal: Refusal,
-    },
-}
-
-/// What is wrong with the bytes.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum Defect {
-    /// The file ends too early, or a length is wrong.
-    #[error("{wanted} bytes are announced, {left} are left")]
-    Truncated {
-        /// Bytes announced.
-        wanted: u64,
-        /// Bytes left in the enclosing message.
-        left: u64,
-    },
-    /// A variable-length integer of more than 64 bits.
-    #[error("a number has more than 64 bits")]
-    LongNumber,
-    /// A field number that protobuf does not have.
-    #[error("{tag} is no field")]
-    Tag {
-        /// Number and type.
-        tag: u64,
-    },
-    /// Groups, which ONNX never had.
-    #[error("field {field} is a group, which ONNX does not have")]
-    Group {
-        /// The field's number.
-        field: u64,
-    },
-    /// A known field with another type.
-    #[error("field {field} is not {expected}")]
-    Type {
-        /// The field's number.
-        field: u64,
-        /// "a number", "a message".
-        expected: &'static str,
-    },
-    /// Messages within messages without end.
-    #[error("messages are nested more than {limit} deep")]
-    Depth {
-        /// The limit.
-        limit: u8,
-    },
-    /// More of something than any real model has.
-    #[error("more than {limit} {what}")]
-    TooMany {
-        /// "inputs", "dimensions".
-        what: &'static str,
-        /// The limit.
-        limit: u64,
-    },
-    /// A shape whose product is beyond 64 bits, or negative.
-    #[error("tensor {tensor:?} has an impossible shape")]
-    Shape {
-        /// The tensor's name.
-        tensor: String,
     },
 }
 
@@ -156,6 +103,16 @@ pub enum Refusal {
     /// Offset and length beyond 64 bits.
     #[error("the end of its external data is beyond 64 bits")]
     Overflow,
+}
+
+impl From<WireError> for OnnxError {
+    fn from(error: WireError) -> Self {
+        match error {
+            WireError::Io { offset, source } => Self::Io { offset, source },
+            WireError::Malformed { offset, defect } => Self::Malformed { offset, defect },
+            WireError::TooLarge { size } => Self::TooLarge { size },
+        }
+    }
 }
 
 impl OnnxError {

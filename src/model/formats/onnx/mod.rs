@@ -8,7 +8,6 @@ mod schema;
 mod tensor;
 mod types;
 mod value;
-mod wire;
 
 use std::collections::BTreeSet;
 
@@ -126,4 +125,4 @@ fn doubts(tree: &Tree, used: &BTreeSet<String>) -> Vec<String> {
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-mod writer;
+pub(super) mod writer;

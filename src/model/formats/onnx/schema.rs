@@ -11,9 +11,9 @@ use std::io::{Read, Seek};
 use super::error::{Defect, OnnxError};
 use super::external::ExternalFile;
 use super::inline::Outside;
-use super::wire::{Field, Message, Wire};
 use crate::model::TensorInfo;
 use crate::model::facts::MAX_TEXT;
+use crate::model::formats::protobuf::{Field, Message, Wire};
 
 /// Bytes of names and texts that are kept of one model.
 const MAX_KEPT: usize = 16 << 20;
@@ -286,7 +286,7 @@ impl<R: Read + Seek> Scan<R> {
 
 /// Room for one more.
 pub(super) fn below(count: usize, limit: usize, what: &'static str, field: &Field) -> Result<(), OnnxError> {
-    if count < limit { Ok(()) } else { Err(field.malformed(Defect::TooMany { what, limit: limit as u64 })) }
+    if count < limit { Ok(()) } else { Err(field.malformed(Defect::TooMany { what, limit: limit as u64 }).into()) }
 }
 
 /// The default domain has two names.

@@ -7,8 +7,8 @@ use super::external::{DataRange, Pointer};
 use super::inline::Obstacle;
 use super::schema::Scan;
 use super::types;
-use super::wire::{Field, Message};
 use crate::model::facts::MAX_TEXT;
+use crate::model::formats::protobuf::{Field, Message};
 
 /// Linux' limit for a path, in bytes; a longer location names nothing.
 const MAX_LOCATION: usize = 4096;
@@ -88,7 +88,7 @@ impl<R: Read + Seek> Scan<R> {
             last = Some(field);
         }
         match (tensor.elements, last) {
-            (None, Some(field)) => Err(field.malformed(Defect::Shape { tensor: tensor.name })),
+            (None, Some(field)) => Err(field.malformed(Defect::Shape { tensor: tensor.name }).into()),
             _ => Ok(tensor),
         }
     }
@@ -97,7 +97,8 @@ impl<R: Read + Seek> Scan<R> {
         self.wire.numbers(field, &mut |dimension| {
             let dimension = u64::try_from(dimension).ok();
             *elements = elements.zip(dimension).and_then(|(so_far, dimension)| so_far.checked_mul(dimension));
-        })
+        })?;
+        Ok(())
     }
 
     fn external_entry(&mut self, field: &Field, pointer: &mut Pointer) -> Result<(), OnnxError> {

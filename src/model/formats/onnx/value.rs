@@ -5,8 +5,8 @@ use std::io::{Read, Seek};
 use super::error::OnnxError;
 use super::schema::{Scan, below};
 use super::types;
-use super::wire::{Field, Message};
 use crate::model::facts::shape_text;
+use crate::model::formats::protobuf::{Field, Message};
 use crate::model::{Dimension, TensorInfo};
 
 /// Dimensions of one tensor; numpy stops at 64.

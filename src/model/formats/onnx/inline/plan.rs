@@ -11,10 +11,10 @@ use std::ops::Range;
 use super::super::error::OnnxError;
 use super::super::external::DataRange;
 use super::super::schema::OnnxModel;
-use super::super::wire::{Field, Message, Wire};
 use super::Obstacle;
 use super::obstacle::MAX_SIZE;
 use super::outside::{ExternalTensor, MAX_TENSORS, Outside};
+use crate::model::formats::protobuf::{Field, Message, Wire};
 
 /// Fields of `TensorProto`.
 const RAW_DATA: u64 = 9;

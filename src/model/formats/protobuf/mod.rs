@@ -5,10 +5,12 @@
 //! its parent's, so no length can lead outside the file, and time grows with the file, never faster.
 //! See <https://protobuf.dev/programming-guides/encoding/>.
 
+mod error;
+
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
 
-use super::error::{Defect, OnnxError};
+pub use error::{Defect, WireError};
 
 /// Messages within messages. Protobuf itself allows 100; a graph in a graph takes three.
 const MAX_DEPTH: u8 = 64;
@@ -19,14 +21,14 @@ const MAX_FIELD_NUMBER: u64 = (1 << 29) - 1;
 
 /// The bytes of a message.
 #[derive(Debug)]
-pub(super) struct Wire<R> {
+pub(in crate::model::formats) struct Wire<R> {
     input: BufReader<R>,
     at: u64,
 }
 
 /// A message: the offset of its next field, and its end.
 #[derive(Debug)]
-pub(super) struct Message {
+pub(in crate::model::formats) struct Message {
     at: u64,
     end: u64,
     depth: u8,
@@ -34,9 +36,9 @@ pub(super) struct Message {
 
 /// One field of a message.
 #[derive(Debug)]
-pub(super) struct Field {
+pub(in crate::model::formats) struct Field {
     /// Its number in the schema.
-    pub(super) id: u64,
+    pub(in crate::model::formats) id: u64,
     value: Value,
     /// Where it starts.
     at: u64,
@@ -56,18 +58,18 @@ enum Value {
 
 impl<R: Read + Seek> Wire<R> {
     /// Reads the message that is all of `input`.
-    pub(super) fn new(mut input: R) -> Result<(Self, Message), OnnxError> {
+    pub(in crate::model::formats) fn new(mut input: R) -> Result<(Self, Message), WireError> {
         let sizes = input.seek(SeekFrom::End(0)).and_then(|end| input.rewind().map(|()| end));
-        let end = sizes.map_err(|source| OnnxError::Io { offset: 0, source })?;
+        let end = sizes.map_err(|source| WireError::Io { offset: 0, source })?;
         if end > i32::MAX as u64 {
-            return Err(OnnxError::TooLarge { size: end });
+            return Err(WireError::TooLarge { size: end });
         }
         let wire = Self { input: BufReader::with_capacity(BUFFER, input), at: 0 };
         Ok((wire, Message { at: 0, end, depth: 0 }))
     }
 
     /// The next field of a message.
-    pub(super) fn next(&mut self, message: &mut Message) -> Result<Option<Field>, OnnxError> {
+    pub(in crate::model::formats) fn next(&mut self, message: &mut Message) -> Result<Option<Field>, WireError> {
         if message.at == message.end {
             return Ok(None);
         }
@@ -82,7 +84,7 @@ impl<R: Read + Seek> Wire<R> {
         Ok(Some(Field { id, value, at, depth: message.depth }))
     }
 
-    fn value(&mut self, tag: u64, at: u64, end: u64) -> Result<(u64, Value), OnnxError> {
+    fn value(&mut self, tag: u64, at: u64, end: u64) -> Result<(u64, Value), WireError> {
         let number = tag >> 3;
         if number == 0 || number > MAX_FIELD_NUMBER {
             return Err(malformed(at, Defect::Tag { tag }));
@@ -98,7 +100,7 @@ impl<R: Read + Seek> Wire<R> {
         Ok((number, value))
     }
 
-    fn bytes(&mut self, end: u64) -> Result<Value, OnnxError> {
+    fn bytes(&mut self, end: u64) -> Result<Value, WireError> {
         let at = self.at;
         let wanted = self.varint(end)?;
         let start = self.at;
@@ -108,7 +110,7 @@ impl<R: Read + Seek> Wire<R> {
         }
     }
 
-    fn fixed(&mut self, width: u64, end: u64) -> Result<Value, OnnxError> {
+    fn fixed(&mut self, width: u64, end: u64) -> Result<Value, WireError> {
         let left = end - self.at;
         if left < width {
             return Err(malformed(self.at, Defect::Truncated { wanted: width, left }));
@@ -117,7 +119,7 @@ impl<R: Read + Seek> Wire<R> {
         Ok(Value::Fixed)
     }
 
-    fn varint(&mut self, end: u64) -> Result<u64, OnnxError> {
+    fn varint(&mut self, end: u64) -> Result<u64, WireError> {
         let at = self.at;
         let mut value = 0;
         for shift in (0..64).step_by(7) {
@@ -136,20 +138,20 @@ impl<R: Read + Seek> Wire<R> {
         Err(malformed(at, Defect::LongNumber))
     }
 
-    fn byte(&mut self) -> Result<u8, OnnxError> {
+    fn byte(&mut self) -> Result<u8, WireError> {
         let mut byte = [0];
         self.fill(&mut byte)?;
         Ok(byte[0])
     }
 
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), OnnxError> {
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), WireError> {
         let result = self.input.read_exact(buffer);
         result.map_err(|source| self.io(source))?;
         self.at += buffer.len() as u64;
         Ok(())
     }
 
-    fn seek(&mut self, to: u64) -> Result<(), OnnxError> {
+    fn seek(&mut self, to: u64) -> Result<(), WireError> {
         if to == self.at {
             return Ok(());
         }
@@ -161,12 +163,12 @@ impl<R: Read + Seek> Wire<R> {
         Ok(())
     }
 
-    fn io(&self, source: io::Error) -> OnnxError {
-        OnnxError::Io { offset: self.at, source }
+    fn io(&self, source: io::Error) -> WireError {
+        WireError::Io { offset: self.at, source }
     }
 
     /// The first bytes of a text, at most `limit`; what is no UTF-8 is replaced.
-    pub(super) fn text(&mut self, field: &Field, limit: usize) -> Result<String, OnnxError> {
+    pub(in crate::model::formats) fn text(&mut self, field: &Field, limit: usize) -> Result<String, WireError> {
         let Value::Bytes { start, end } = field.value else {
             return Err(field.mistyped("a text"));
         };
@@ -178,7 +180,7 @@ impl<R: Read + Seek> Wire<R> {
     }
 
     /// The numbers of a repeated field, one by one or packed: proto2 and proto3 writers differ.
-    pub(super) fn numbers(&mut self, field: &Field, each: &mut dyn FnMut(i64)) -> Result<(), OnnxError> {
+    pub(in crate::model::formats) fn numbers(&mut self, field: &Field, each: &mut dyn FnMut(i64)) -> Result<(), WireError> {
         match field.value {
             Value::Number(number) => each(number.cast_signed()),
             Value::Fixed => return Err(field.mistyped("a number")),
@@ -215,7 +217,7 @@ impl Field {
     }
 
     /// The message in this field.
-    pub(super) fn message(&self) -> Result<Message, OnnxError> {
+    pub(in crate::model::formats) fn message(&self) -> Result<Message, WireError> {
         let Value::Bytes { start, end } = self.value else {
             return Err(self.mistyped("a message"));
         };
@@ -226,7 +228,7 @@ impl Field {
     }
 
     /// The number in this field.
-    pub(super) fn number(&self) -> Result<i64, OnnxError> {
+    pub(in crate::model::formats) fn number(&self) -> Result<i64, WireError> {
         match self.value {
             Value::Number(number) => Ok(number.cast_signed()),
             _ => Err(self.mistyped("a number")),
@@ -234,27 +236,27 @@ impl Field {
     }
 
     /// The error for something wrong here.
-    pub(super) fn malformed(&self, defect: Defect) -> OnnxError {
+    pub(in crate::model::formats) fn malformed(&self, defect: Defect) -> WireError {
         malformed(self.at, defect)
     }
 
-    fn mistyped(&self, expected: &'static str) -> OnnxError {
+    fn mistyped(&self, expected: &'static str) -> WireError {
         self.malformed(Defect::Type { field: self.id, expected })
     }
 }
 
-fn malformed(offset: u64, defect: Defect) -> OnnxError {
-    OnnxError::Malformed { offset, defect }
+fn malformed(offset: u64, defect: Defect) -> WireError {
+    WireError::Malformed { offset, defect }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::writer;
     use super::*;
+    use crate::model::formats::onnx::writer;
     use std::io::Cursor;
 
     /// All fields of the outermost message.
-    fn fields(bytes: &[u8]) -> Result<Vec<(u64, String)>, OnnxError> {
+    fn fields(bytes: &[u8]) -> Result<Vec<(u64, String)>, WireError> {
         let (mut wire, mut message) = Wire::new(Cursor::new(bytes))?;
         let mut found = Vec::new();
         while let Some(field) = wire.next(&mut message)? {
@@ -270,7 +272,7 @@ mod tests {
 
     fn defect(bytes: &[u8]) -> (u64, Defect) {
         match fields(bytes) {
-            Err(OnnxError::Malformed { offset, defect }) => (offset, defect),
+            Err(WireError::Malformed { offset, defect }) => (offset, defect),
             other => panic!("{other:?}"),
         }
     }
@@ -316,7 +318,7 @@ mod tests {
         let bytes = [0x0a, 2, 0x0a, 5, b'a', b'b', b'c', b'd', b'e'];
         let (mut wire, mut outer) = Wire::new(Cursor::new(&bytes)).unwrap();
         let mut inner = wire.next(&mut outer).unwrap().unwrap().message().unwrap();
-        assert!(matches!(wire.next(&mut inner), Err(OnnxError::Malformed { offset: 3, defect: Defect::Truncated { wanted: 5, left: 0 } })));
+        assert!(matches!(wire.next(&mut inner), Err(WireError::Malformed { offset: 3, defect: Defect::Truncated { wanted: 5, left: 0 } })));
     }
 
     #[test]
