@@ -12,6 +12,8 @@ use crate::store::{BlobSource, Store, read_blob};
 
 /// The user that a container of the image runs as unless the cluster says otherwise: nobody.
 const NOBODY: &str = "65534";
+/// How the note about it begins.
+const USER_REPLACED: &str = "the base's user";
 /// Where KServe's scripts find `sh`, `ls`, `ln` and the others.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// The largest config that is read, in bytes.
@@ -78,6 +80,18 @@ impl Base {
     }
 }
 
+impl Base {
+    /// The same, with containers that run as this user, whatever the base says.
+    #[must_use]
+    pub fn run_as(mut self, uid: u32) -> Self {
+        for image in &mut self.images {
+            image.config.config.user = uid.to_string();
+        }
+        self.notes.retain(|note| !note.starts_with(USER_REPLACED));
+        self
+    }
+}
+
 fn empty_config(platform: Platform) -> ImageConfig {
     let config =
         ContainerConfig { user: NOBODY.to_owned(), env: vec![PATH.to_owned()], working_dir: "/".to_owned(), ..ContainerConfig::default() };
@@ -119,7 +133,7 @@ fn demote(config: &mut ImageConfig, notes: &mut Vec<String>) {
     if user.parse().is_ok_and(|uid: u32| uid > 0) {
         return;
     }
-    let note = format!("the base's user `{}` is replaced by {NOBODY}", config.config.user);
+    let note = format!("{USER_REPLACED} `{}` is replaced by {NOBODY}", config.config.user);
     if !config.config.user.is_empty() && !notes.contains(&note) {
         notes.push(note);
     }
@@ -129,7 +143,9 @@ fn demote(config: &mut ImageConfig, notes: &mut Vec<String>) {
 fn take_over(store: &Arc<dyn Store>, layer: &Descriptor) -> Result<Blob, ImageError> {
     let media_type = match layer.media_type.as_str() {
         media_type::LAYER_TAR | media_type::LAYER_GZIP | media_type::LAYER_ZSTD => layer.media_type.as_str(),
+        media_type::DOCKER_LAYER_TAR => media_type::LAYER_TAR,
         media_type::DOCKER_LAYER_GZIP => media_type::LAYER_GZIP,
+        media_type::DOCKER_LAYER_ZSTD => media_type::LAYER_ZSTD,
         other => return Err(ImageError::LayerType { digest: layer.digest, media_type: other.to_owned() }),
     };
     let descriptor = Descriptor { media_type: media_type.to_owned(), ..layer.clone() };

@@ -2,6 +2,7 @@
 
 use super::base::Base;
 use super::compose::{self, Documents, Facts, Layer, MODELS};
+use super::compress::Compression;
 use super::plan::{LayerPlan, PlanFile, plan};
 use super::tar::{LayerTar, TarEntry};
 use super::transfer::{Blob, Placed, PlacedLayer, hash_layers, place};
@@ -23,6 +24,8 @@ pub struct ImageSpec {
     pub labels: Annotations,
     /// The time of every entry and document.
     pub created: Timestamp,
+    /// How the model's layers are stored.
+    pub compression: Compression,
 }
 
 impl ImageSpec {
@@ -30,7 +33,7 @@ impl ImageSpec {
     pub fn of(model: &Model, layout: ServingLayout, base: Base, own: Annotations, labels: Annotations, created: Timestamp) -> Self {
         let mut annotations = annotations::of(model, &layout, &base, created);
         annotations.extend(own);
-        Self { base, files: layout.files, annotations, labels, created }
+        Self { base, files: layout.files, annotations, labels, created, compression: Compression::None }
     }
 }
 
@@ -106,7 +109,7 @@ impl Build {
     pub fn dry_run(&self, watch: &Watch) -> Result<Built, ImageError> {
         self.begin(watch, &[]);
         let base = self.base_blobs().into_iter().map(|blob| Placed { descriptor: blob.descriptor, sent: false }).collect();
-        self.describe(&hash_layers(&self.tars, watch)?, base)
+        self.describe(&hash_layers(&self.tars, self.spec.compression, watch)?, base)
     }
 
     /// Places the image in a store, blobs first, the tags last, so that no reader ever sees half of it.
@@ -116,7 +119,7 @@ impl Build {
     pub fn run(&self, store: &dyn Store, at: &[ManifestRef], watch: &Watch) -> Result<Built, ImageError> {
         let base = self.base_blobs();
         self.begin(watch, &base);
-        let (layers, base) = place(&self.tars, &base, store, watch)?;
+        let (layers, base) = place(&self.tars, self.spec.compression, &base, store, watch)?;
         let built = self.describe(&layers, base)?;
         for (config, bytes) in &built.documents.configs {
             store.put_blob(config, bytes)?;
@@ -135,7 +138,9 @@ impl Build {
         let names = self.plans.iter().map(|plan| compose::name(plan, &self.spec.files));
         let layers = names.zip(self.tars.iter().map(LayerTar::size));
         let base = base.iter().map(|blob| ("base".to_owned(), blob.descriptor.size));
-        watch.tell(Event::Begun { hash: self.spec.files.iter().map(|file| file.file.size).sum(), blobs: layers.chain(base).collect() });
+        let plain: u64 = self.spec.files.iter().map(|file| file.file.size).sum();
+        let passes = if self.spec.compression == Compression::None { 1 } else { 2 };
+        watch.tell(Event::Begun { hash: plain * passes, blobs: layers.chain(base).collect() });
     }
 
     /// The base's layers, each once however many platforms share it.

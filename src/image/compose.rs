@@ -59,7 +59,7 @@ fn config(image: &BaseImage, layers: &[Layer], facts: &Facts) -> ImageConfig {
     let mut config = image.config.clone();
     config.created.clone_from(&created);
     config.config.labels.extend(facts.labels.clone());
-    config.rootfs.diff_ids.extend(layers.iter().map(|layer| layer.descriptor.digest));
+    config.rootfs.diff_ids.extend(layers.iter().map(|layer| layer.diff_id));
     // A history must have a line for every layer or none at all.
     for _ in config.history.iter().filter(|line| !line.empty_layer).count()..image.layers.len() {
         config.history.push(History { created: created.clone(), created_by: "modelcar: base".to_owned(), ..History::default() });
@@ -79,6 +79,8 @@ pub struct Layer {
     pub name: String,
     /// The descriptor, with annotations.
     pub descriptor: Descriptor,
+    /// The digest of the uncompressed tar.
+    pub diff_id: Digest,
     /// The path below `/models`, size in bytes and digest of each file.
     pub files: Vec<(String, u64, Digest)>,
 }
@@ -96,7 +98,12 @@ pub(super) fn layer(plan: &LayerPlan, files: &[PlacedFile], placed: &PlacedLayer
         (LayerPlan::File(_), [(path, _, digest)]) => of_file(path, digest),
         _ => of_group(),
     };
-    Layer { name: name(plan, files), descriptor: placed.placed.descriptor.clone().annotated(annotations), files: contents }
+    Layer {
+        name: name(plan, files),
+        descriptor: placed.placed.descriptor.clone().annotated(annotations),
+        diff_id: placed.digests.layer,
+        files: contents,
+    }
 }
 
 /// What people call a layer.

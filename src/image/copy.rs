@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::ImageError;
 use super::base::StoredBlob;
+use super::compress::Compression;
 use super::transfer::{Blob, Placed, place};
 use super::watch::{Event, Watch};
 use crate::oci::{Descriptor, Digest, Manifest, ManifestRef, RawManifest, media_type};
@@ -73,7 +74,7 @@ pub fn copy(
 
     let blobs: Vec<Blob> = image.blobs.into_iter().map(|descriptor| stored(from, descriptor)).collect();
     watch.tell(Event::Begun { hash: 0, blobs: blobs.iter().map(|blob| (blob.descriptor.digest.short(), blob.descriptor.size)).collect() });
-    let (_, placed) = place(&[], &blobs, to, watch)?;
+    let (_, placed) = place(&[], Compression::None, &blobs, to, watch)?;
     for (manifest, place) in &image.manifests {
         match place {
             ManifestRef::Digest(_) => to.put_manifest(manifest, place)?,

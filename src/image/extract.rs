@@ -13,8 +13,9 @@ use std::rc::Rc;
 use fs_err as fs;
 use tar::{Archive, Entry, EntryType};
 
+use super::compress::unpacked;
 use super::{ImageError, platforms};
-use crate::oci::{Descriptor, Platform, RawManifest, media_type};
+use crate::oci::{Descriptor, Platform, RawManifest};
 use crate::store::{Store, StoreError};
 
 /// The most bytes between two entries: headers, long names, extended attributes. A longer name is an attack.
@@ -129,7 +130,7 @@ impl Unpacking {
     fn entries(&mut self, layer: &Descriptor, blob: &mut Box<dyn Read + Send>) -> Result<(), ImageError> {
         let unpacking = |source| ImageError::Unpacking { digest: layer.digest, source };
         let budget = Rc::new(Cell::new(MAX_HEADERS));
-        let mut archive = Archive::new(Guarded { inner: decompressed(layer, blob)?, budget: budget.clone() });
+        let mut archive = Archive::new(Guarded { inner: unpacked(layer, blob)?, budget: budget.clone() });
         let mut entries = archive.entries().map_err(unpacking)?;
         loop {
             budget.set(MAX_HEADERS);
@@ -264,14 +265,6 @@ fn copy_content<R: Read>(entry: &mut Entry<'_, R>, file: &mut fs::File, layer: &
             return Ok(());
         }
         io::Write::write_all(file, &buffer[..count]).map_err(writing(target))?;
-    }
-}
-
-fn decompressed<'a>(layer: &Descriptor, blob: &'a mut Box<dyn Read + Send>) -> Result<Box<dyn Read + 'a>, ImageError> {
-    match layer.media_type.as_str() {
-        media_type::LAYER_TAR => Ok(Box::new(blob)),
-        media_type::LAYER_GZIP | media_type::DOCKER_LAYER_GZIP => Ok(Box::new(flate2::read::MultiGzDecoder::new(blob))),
-        other => Err(ImageError::LayerType { digest: layer.digest, media_type: other.to_owned() }),
     }
 }
 

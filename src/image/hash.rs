@@ -26,7 +26,7 @@ pub type Seen<'a> = dyn Fn(u64) -> io::Result<()> + Sync + 'a;
 /// What a layer's bytes come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LayerDigests {
-    /// The digest of the tar: the layer's digest and its diff ID.
+    /// The digest of the tar: the layer's diff ID, and its digest where it is not compressed.
     pub layer: Digest,
     /// The digest of each file's content, in the order of the tar.
     pub files: Vec<Digest>,

@@ -17,12 +17,15 @@ pub mod annotations;
 pub mod base;
 pub mod build;
 pub mod compose;
+pub mod compress;
 pub mod copy;
 pub mod extract;
 pub mod hash;
 pub mod inspect;
+pub mod listing;
 pub mod plan;
 pub mod platforms;
+pub mod rootfs;
 mod shell;
 pub mod tar;
 pub mod transfer;
@@ -30,6 +33,7 @@ pub mod watch;
 
 pub use base::Base;
 pub use build::{Build, Built, ImageSpec};
+pub use compress::Compression;
 pub use watch::{Event, Watch};
 
 /// Why an image could not be made, copied or read.
@@ -135,6 +139,9 @@ pub enum ImageError {
         #[source]
         source: io::Error,
     },
+    /// An image whose links lead in circles.
+    #[error("the image's symbolic links are too many, or lead in circles")]
+    TooManyLinks,
     /// The directory to extract into is in the way.
     #[error("{} exists and is not an empty directory", path.display())]
     Occupied {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use super::ImageError;
+use super::compress::{self, Compression};
 use super::hash::{LayerDigests, hash};
 use super::tar::LayerTar;
 use super::watch::{Event, Metered, Watch};
@@ -48,9 +49,9 @@ pub struct PlacedLayer {
 ///
 /// # Errors
 /// A file that cannot be read, or that changed while it was read.
-pub fn hash_layers(layers: &[LayerTar], watch: &Watch) -> Result<Vec<PlacedLayer>, ImageError> {
+pub fn hash_layers(layers: &[LayerTar], compression: Compression, watch: &Watch) -> Result<Vec<PlacedLayer>, ImageError> {
     let mut done = Vec::new();
-    hash_each(layers, watch, |layer, digests, blob| {
+    hash_each(layers, compression, watch, |layer, digests, blob| {
         done.push((layer, Some(digests), Placed { descriptor: blob.descriptor, sent: false }));
     })?;
     Ok(in_order(done).0)
@@ -60,7 +61,13 @@ pub fn hash_layers(layers: &[LayerTar], watch: &Watch) -> Result<Vec<PlacedLayer
 ///
 /// # Errors
 /// The first one that is not a mere consequence of another.
-pub fn place(layers: &[LayerTar], blobs: &[Blob], store: &dyn Store, watch: &Watch) -> Result<(Vec<PlacedLayer>, Vec<Placed>), ImageError> {
+pub fn place(
+    layers: &[LayerTar],
+    compression: Compression,
+    blobs: &[Blob],
+    store: &dyn Store,
+    watch: &Watch,
+) -> Result<(Vec<PlacedLayer>, Vec<Placed>), ImageError> {
     // A registry that is down, or that wants a login, says so before gigabytes are hashed, and once instead of from each thread.
     store.has_blob(&Descriptor::of(media_type::EMPTY, b"{}"))?;
     let (send, receive) = channel();
@@ -71,7 +78,7 @@ pub fn place(layers: &[LayerTar], blobs: &[Blob], store: &dyn Store, watch: &Wat
     let done = thread::scope(|scope| {
         let senders: Vec<_> = (0..PARALLEL).map(|_| scope.spawn(|| send_all(&receive, store, watch))).collect();
         // Nobody takes the work once sending has failed; that error is the one reported.
-        let hashed = hash_each(layers, watch, |layer, digests, blob| drop(send.send((layer, Some(digests), blob))));
+        let hashed = hash_each(layers, compression, watch, |layer, digests, blob| drop(send.send((layer, Some(digests), blob))));
         drop(send);
         let sent = senders.into_iter().map(|sender| sender.join().unwrap_or(Err(ImageError::Stopped))).collect();
         gather(hashed, sent)
@@ -79,7 +86,12 @@ pub fn place(layers: &[LayerTar], blobs: &[Blob], store: &dyn Store, watch: &Wat
     Ok(in_order(done))
 }
 
-fn hash_each(layers: &[LayerTar], watch: &Watch, mut each: impl FnMut(usize, LayerDigests, Blob)) -> Result<(), ImageError> {
+fn hash_each(
+    layers: &[LayerTar],
+    compression: Compression,
+    watch: &Watch,
+    mut each: impl FnMut(usize, LayerDigests, Blob),
+) -> Result<(), ImageError> {
     let mut order: Vec<usize> = (0..layers.len()).collect();
     order.sort_by_key(|layer| std::cmp::Reverse(layers[*layer].size()));
     let seen = |bytes| {
@@ -88,9 +100,10 @@ fn hash_each(layers: &[LayerTar], watch: &Watch, mut each: impl FnMut(usize, Lay
     };
     for layer in order {
         let digests = hash(&layers[layer], &seen).map_err(ImageError::Reading).inspect_err(|_| watch.stop())?;
-        let descriptor = Descriptor::new(media_type::LAYER_TAR, digests.layer, layers[layer].size());
-        tracing::debug!("hashed layer {}: {} of {} bytes", layer + 1, descriptor.digest, descriptor.size);
-        each(layer, digests, Blob { descriptor, source: Arc::new(layers[layer].clone()) });
+        let plain = Descriptor::new(media_type::LAYER_TAR, digests.layer, layers[layer].size());
+        let blob = compress::packed(&layers[layer], plain, compression, watch).inspect_err(|_| watch.stop())?;
+        tracing::debug!("hashed layer {}: {} of {} bytes", layer + 1, blob.descriptor.digest, blob.descriptor.size);
+        each(layer, digests, blob);
     }
     Ok(())
 }

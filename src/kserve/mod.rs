@@ -8,6 +8,7 @@ mod generation;
 mod model_format;
 mod runtime;
 mod shipped;
+pub mod scripts;
 
 pub use delivery::Delivery;
 pub use error::KserveError;

@@ -1,6 +1,6 @@
 //! The image config: <https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md>.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Annotations, Digest, Platform};
 
@@ -14,12 +14,12 @@ pub struct ImageConfig {
     #[serde(flatten)]
     pub platform: Platform,
     /// How a container of the image runs.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub config: ContainerConfig,
     /// The uncompressed layers.
     pub rootfs: RootFs,
     /// A line for each layer.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
     pub history: Vec<History>,
 }
 
@@ -28,10 +28,10 @@ pub struct ImageConfig {
 #[serde(rename_all = "PascalCase")]
 pub struct ContainerConfig {
     /// `user`, `uid`, `uid:gid`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "null_is_default")]
     pub user: String,
     /// `KEY=value` lines.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
     pub env: Vec<String>,
     /// Must be empty for KServe's modelcar delivery, which sets only `args`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,10 +40,10 @@ pub struct ContainerConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cmd: Option<Vec<String>>,
     /// Where the process starts.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "null_is_default")]
     pub working_dir: String,
     /// Labels.
-    #[serde(default, skip_serializing_if = "Annotations::is_empty")]
+    #[serde(default, skip_serializing_if = "Annotations::is_empty", deserialize_with = "null_is_default")]
     pub labels: Annotations,
 }
 
@@ -78,4 +78,24 @@ pub struct History {
     /// True where the entry has no layer of its own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub empty_layer: bool,
+}
+
+/// Docker writes `"Env": null` and `"Labels": null` where Go has an empty list or map.
+fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_dockers_nulls_as_nothing() {
+        let json = r#"{"architecture":"amd64","os":"linux","config":{"User":null,"Env":null,"Cmd":null,"Entrypoint":null,"Labels":null,
+            "WorkingDir":null},"history":null,"rootfs":{"type":"layers","diff_ids":[]},"docker_version":"20"}"#;
+        let config: ImageConfig = serde_json::from_str(json).unwrap();
+        assert_eq!(config, ImageConfig { platform: Platform::linux("amd64"), ..ImageConfig::default() });
+        let nothing: ImageConfig = serde_json::from_str(&json.replacen("{\"User\"", "null,\"x\":{\"User\"", 1)).unwrap();
+        assert_eq!(nothing, config);
+    }
 }

@@ -174,6 +174,26 @@ pub(super) fn drain(mut reader: Box<dyn Read + Send>) -> io::Result<()> {
     Ok(())
 }
 
+/// Reads from a place further on, where a source cannot seek: what comes before is read and dropped.
+pub(super) struct PassOver<R> {
+    pub(super) inner: R,
+    /// Bytes still to drop.
+    pub(super) left: u64,
+}
+
+impl<R: Read> Read for PassOver<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left > 0 {
+            let dropped = io::copy(&mut (&mut self.inner).take(self.left), &mut io::sink())?;
+            if dropped < self.left {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            self.left = 0;
+        }
+        self.inner.read(buffer)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

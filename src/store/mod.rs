@@ -21,6 +21,7 @@ mod testing;
 mod verified;
 
 pub use error::{ContentError, StoreError};
+use files::PassOver;
 pub use verified::VerifiedReader;
 
 /// The largest manifest or index that is read, in bytes: distribution's own limit, 4 MiB.
@@ -37,6 +38,12 @@ pub trait Store: Send + Sync {
 
     /// Opens a blob. The last read fails unless size and digest were as the descriptor says.
     fn get_blob(&self, blob: &Descriptor) -> Result<Box<dyn Read + Send>, StoreError>;
+
+    /// Opens the part of a blob that begins `offset` bytes in. **Nothing vouches for these bytes**: a digest is that of a whole blob. For
+    /// looking at headers between which gigabytes are passed over, and never for what is written or run.
+    fn get_blob_from(&self, blob: &Descriptor, offset: u64) -> Result<Box<dyn Read + Send>, StoreError> {
+        Ok(Box::new(PassOver { inner: self.get_blob(blob)?, left: offset.min(blob.size) }))
+    }
 
     /// Stores a manifest under its digest and, for [`ManifestRef::Tag`], moves the tag to it. What it points to must be there
     /// already. A manifest with a `subject` can afterwards be found through [`Store::referrers`], whatever the place is able to do.

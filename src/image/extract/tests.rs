@@ -2,7 +2,7 @@ use std::io::Write as _;
 
 use super::*;
 use crate::oci::tar_header::{EntryKind, TRAILER, header, padding};
-use crate::oci::{ImageManifest, ManifestRef};
+use crate::oci::{ImageManifest, ManifestRef, media_type};
 use crate::store::layout::LayoutStore;
 use crate::store::{Access, Store};
 

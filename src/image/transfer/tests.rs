@@ -71,7 +71,7 @@ fn blobs(count: u8) -> Vec<Blob> {
 #[test]
 fn results_come_in_the_order_of_the_list_whatever_the_threads_did() {
     let (blobs, store) = (blobs(40), Scripted::default());
-    let (_, placed) = place(&[], &blobs, &store, &Watch::silent()).unwrap();
+    let (_, placed) = place(&[], Compression::None, &blobs, &store, &Watch::silent()).unwrap();
     let expected: Vec<Digest> = blobs.iter().map(|blob| blob.descriptor.digest).collect();
     assert_eq!(placed.iter().map(|placed| placed.descriptor.digest).collect::<Vec<_>>(), expected);
     assert!(placed.iter().all(|placed| placed.sent));
@@ -82,7 +82,7 @@ fn results_come_in_the_order_of_the_list_whatever_the_threads_did() {
 fn what_the_store_has_is_not_sent() {
     let blobs = blobs(4);
     let store = Scripted { has: blobs.iter().take(3).map(|blob| blob.descriptor.digest).collect(), ..Scripted::default() };
-    let (_, placed) = place(&[], &blobs, &store, &Watch::silent()).unwrap();
+    let (_, placed) = place(&[], Compression::None, &blobs, &store, &Watch::silent()).unwrap();
     assert_eq!(placed.iter().map(|placed| placed.sent).collect::<Vec<_>>(), [false, false, false, true]);
     assert_eq!(store.stored.into_inner().unwrap(), [blobs[3].descriptor.digest]);
 }
@@ -92,7 +92,7 @@ fn the_first_error_stops_the_rest_and_is_the_one_reported() {
     let blobs = blobs(200);
     let culprit = blobs[5].descriptor.digest;
     let store = Scripted { fails_at: Some(culprit), ..Scripted::default() };
-    let error = place(&[], &blobs, &store, &Watch::silent()).unwrap_err();
+    let error = place(&[], Compression::None, &blobs, &store, &Watch::silent()).unwrap_err();
     assert!(matches!(&error, ImageError::Store(StoreError::BlobNotFound { digest, .. }) if *digest == culprit), "{error:?}");
     assert!(store.stored.into_inner().unwrap().len() < 199, "the others were stopped");
 }
@@ -112,7 +112,7 @@ fn the_error_is_told_and_not_its_consequence_in_the_hashing_or_in_other_uploads(
     let digests: Vec<Digest> = tars.iter().map(|tar| hash(tar, &|_| Ok(())).unwrap().layer).collect();
     for culprit in digests {
         let store = Scripted { fails_at: Some(culprit), ..Scripted::default() };
-        let error = place(&tars, &[], &store, &Watch::silent()).unwrap_err();
+        let error = place(&tars, Compression::None, &[], &store, &Watch::silent()).unwrap_err();
         assert!(matches!(&error, ImageError::Store(StoreError::BlobNotFound { digest, .. }) if *digest == culprit), "{error:?}");
     }
 }
@@ -130,7 +130,7 @@ impl BlobSource for Broken {
 fn a_source_that_breaks_is_told_with_its_cause() {
     let mut blobs = blobs(3);
     blobs[1].source = Arc::new(Broken);
-    let error = place(&[], &blobs, &Scripted::default(), &Watch::silent()).unwrap_err();
+    let error = place(&[], Compression::None, &blobs, &Scripted::default(), &Watch::silent()).unwrap_err();
     let cause = std::error::Error::source(&error).map(ToString::to_string);
     assert_eq!(cause.as_deref(), Some("gone"), "{error:?}");
 }
@@ -144,6 +144,6 @@ fn events_add_up_to_the_bytes_that_were_sent() {
             sum.fetch_add(usize::try_from(bytes).unwrap(), Ordering::SeqCst);
         }
     }));
-    place(&[], &blobs(7), &Scripted::default(), &watch).unwrap();
+    place(&[], Compression::None, &blobs(7), &Scripted::default(), &watch).unwrap();
     assert_eq!(sent.load(Ordering::SeqCst), 70_000);
 }

@@ -19,7 +19,7 @@ mod entry;
 mod read;
 mod write;
 
-use read::Tar;
+use read::{Slice, Tar};
 use write::{DraftTar, Stamp};
 
 /// The images of an archive.
@@ -58,6 +58,17 @@ impl ArchiveStore {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where a blob lies, which has the blob's size.
+    fn slice(&self, blob: &Descriptor) -> Result<Slice, StoreError> {
+        let Some(slice) = self.state().tar.slice(&blob.digest) else {
+            return Err(StoreError::BlobNotFound { store: self.name(), digest: blob.digest });
+        };
+        if slice.size() != blob.size {
+            return Err(StoreError::reading(blob, self, StoreError::size_mismatch(blob.digest, blob.size, slice.size())));
+        }
+        Ok(slice)
     }
 
     fn check_writable(&self) -> Result<(), StoreError> {
@@ -114,13 +125,11 @@ impl Store for ArchiveStore {
     }
 
     fn get_blob(&self, blob: &Descriptor) -> Result<Box<dyn Read + Send>, StoreError> {
-        let Some(slice) = self.state().tar.slice(&blob.digest) else {
-            return Err(StoreError::BlobNotFound { store: self.name(), digest: blob.digest });
-        };
-        if slice.size() != blob.size {
-            return Err(StoreError::reading(blob, self, StoreError::size_mismatch(blob.digest, blob.size, slice.size())));
-        }
-        Ok(Box::new(VerifiedReader::new(slice, blob)))
+        Ok(Box::new(VerifiedReader::new(self.slice(blob)?, blob)))
+    }
+
+    fn get_blob_from(&self, blob: &Descriptor, offset: u64) -> Result<Box<dyn Read + Send>, StoreError> {
+        Ok(Box::new(self.slice(blob)?.from(offset)))
     }
 
     fn put_manifest(&self, manifest: &RawManifest, at: &ManifestRef) -> Result<(), StoreError> {

@@ -68,6 +68,14 @@ pub(super) struct Slice {
 }
 
 impl Slice {
+    /// What is left behind the first `offset` bytes.
+    pub(super) fn from(mut self, offset: u64) -> Self {
+        let passed = offset.min(self.extent.size);
+        self.extent.offset += passed;
+        self.extent.size -= passed;
+        self
+    }
+
     /// Bytes left to read.
     pub(super) fn size(&self) -> u64 {
         self.extent.size

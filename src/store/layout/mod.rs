@@ -5,7 +5,7 @@
 //! under a lock on the directory, so that no writer loses another's entry. What a killed writer leaves is swept by the next one.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -74,6 +74,17 @@ impl LayoutStore {
 
     fn blob(&self, digest: &Digest) -> PathBuf {
         self.blobs().join(digest.hex())
+    }
+
+    /// The file of a blob, which has the blob's size.
+    fn open_blob(&self, blob: &Descriptor) -> Result<File, StoreError> {
+        let Some((file, size)) = open_regular(&self.blob(&blob.digest))? else {
+            return Err(StoreError::BlobNotFound { store: self.name(), digest: blob.digest });
+        };
+        if size != blob.size {
+            return Err(StoreError::reading(blob, self, StoreError::size_mismatch(blob.digest, blob.size, size)));
+        }
+        Ok(file)
     }
 
     /// Makes the skeleton and sweeps after dead writers, once, before the first write.
@@ -179,13 +190,13 @@ impl Store for LayoutStore {
     }
 
     fn get_blob(&self, blob: &Descriptor) -> Result<Box<dyn Read + Send>, StoreError> {
-        let Some((file, size)) = open_regular(&self.blob(&blob.digest))? else {
-            return Err(StoreError::BlobNotFound { store: self.name(), digest: blob.digest });
-        };
-        if size != blob.size {
-            return Err(StoreError::reading(blob, self, StoreError::size_mismatch(blob.digest, blob.size, size)));
-        }
-        Ok(Box::new(VerifiedReader::new(file, blob)))
+        Ok(Box::new(VerifiedReader::new(self.open_blob(blob)?, blob)))
+    }
+
+    fn get_blob_from(&self, blob: &Descriptor, offset: u64) -> Result<Box<dyn Read + Send>, StoreError> {
+        let mut file = self.open_blob(blob)?;
+        file.seek(SeekFrom::Start(offset)).map_err(StoreError::io("read", self.blob(&blob.digest)))?;
+        Ok(Box::new(file))
     }
 
     fn put_manifest(&self, manifest: &RawManifest, at: &ManifestRef) -> Result<(), StoreError> {

@@ -146,7 +146,7 @@ impl Client {
     }
 
     /// `quay.io/org/model`, with the repository's full path.
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         format!("{}/{}", self.address.registry, self.address.repository)
     }
 

@@ -19,8 +19,6 @@
 use std::io::Read;
 use std::time::Duration;
 
-use reqwest::Method;
-
 use super::{Access, BlobSource, Store, StoreError, StoreOptions, VerifiedReader};
 use crate::oci::{Descriptor, Digest, ManifestRef, RawManifest, Reference};
 
@@ -48,7 +46,7 @@ mod upload;
 
 use address::Address;
 use auth::{Auth, Scopes};
-use client::{Call, Client};
+use client::Client;
 pub use error::{Cause, RegistryError};
 use retry::Retry;
 use transport::Transport;
@@ -116,12 +114,11 @@ impl Store for RegistryStore {
     }
 
     fn get_blob(&self, blob: &Descriptor) -> Result<Box<dyn Read + Send>, StoreError> {
-        let response = self.client.call(&Call::new(Method::GET, format!("blobs/{}", blob.digest)))?;
-        match response.status.as_u16() {
-            200 => Ok(Box::new(VerifiedReader::new(response.into_reader(), blob))),
-            404 => Err(StoreError::BlobNotFound { store: self.name(), digest: blob.digest }),
-            _ => Err(self.client.refused(response).into()),
-        }
+        Ok(Box::new(VerifiedReader::new(download::whole(&self.client, blob)?, blob)))
+    }
+
+    fn get_blob_from(&self, blob: &Descriptor, offset: u64) -> Result<Box<dyn Read + Send>, StoreError> {
+        download::from(&self.client, blob, offset)
     }
 
     fn put_manifest(&self, manifest: &RawManifest, at: &ManifestRef) -> Result<(), StoreError> {
