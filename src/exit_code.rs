@@ -6,7 +6,7 @@ pub const OK: u8 = 0;
 pub const FAILED: u8 = 1;
 /// The command line could not be understood.
 pub const USAGE: u8 = 2;
-/// A signature, a digest or a model was examined and refused.
+/// A signature, a digest, a model or an image was examined and refused.
 pub const REFUSED: u8 = 3;
 /// The image is public but not, or not completely, signed.
 pub const UNSIGNED: u8 = 4;

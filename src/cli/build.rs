@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::check::{self, Wanted};
 use super::destination::{self, Destination};
 use super::gate::AllowArgs;
 use super::options::{self, Format, RegistryArgs};
 use super::resolve::Found;
 use super::{CliError, options::pair};
 use crate::image::annotations::LINT_ALLOWED;
-use crate::image::{Base, Build, Built, ImageSpec};
-use crate::kserve::Runtime;
+use crate::image::{Base, Build, Built, Compression, ImageSpec};
+use crate::kserve::{Delivery, Runtime};
 use crate::model::lint::Target;
 use crate::model::{self, Links, Model, OnnxExternal, ReadOptions, ServingLayout};
 use crate::oci::{Location, Platform, Timestamp};
@@ -45,6 +46,15 @@ pub(super) struct ModelArgs {
     /// The platforms, separated by commas [default: linux/amd64,linux/arm64, or the base's]
     #[arg(long, value_name = "OS/ARCH", value_delimiter = ',')]
     pub(super) platform: Vec<Platform>,
+    /// The user of the image's containers, where the cluster sets none [default: 65534, or the base's where it is a number]
+    #[arg(long, value_name = "UID", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) user: Option<u32>,
+    /// How the model's layers are stored: none, gzip, zstd
+    ///
+    /// Weights are noise: gzip and zstd save a few per cent of them and cost minutes at every build and every pull. Uncompressed, a
+    /// layer's digest is that of its content, whatever the encoder; zstd layers are refused by KServe's oci+fetch:// (kserve#6014).
+    #[arg(long, value_name = "COMPRESSION", default_value_t, value_parser = options::word::<Compression>)]
+    pub(super) compression: Compression,
     /// An annotation of the image; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     pub(super) annotation: Vec<(String, String)>,
@@ -81,6 +91,10 @@ impl From<OnnxData> for OnnxExternal {
 pub(super) struct Args {
     #[command(flatten)]
     model: ModelArgs,
+    /// A way in which KServe will mount the image: modelcar, native, fetch; what it would refuse is not built [default: all three are tried,
+    /// and refusals are notes]
+    #[arg(long, value_name = "DELIVERY", value_delimiter = ',', value_parser = options::word::<Delivery>)]
+    delivery: Vec<Delivery>,
     /// The image's name, such as quay.io/org/model:v1; may be repeated
     #[arg(short, long, value_name = "REF", value_parser = options::location)]
     tag: Vec<Location>,
@@ -106,9 +120,11 @@ impl Args {
         self.model.keep_apart(&destination)?;
         let (model, layout) = self.model.read(&self.tag)?;
         tell(ui, &model, &layout);
-        let target = Target { names: self.tag.iter().filter_map(Location::reference).collect(), ..Target::default() };
+        let names = self.tag.iter().filter_map(Location::reference).collect();
+        let target = Target { names, deliveries: self.delivery.clone(), ..Target::default() };
         let waived = self.model.allow.pass(ui, &model, &layout, &target)?;
         let build = self.model.plan(&model, layout, &waived, &self.registry, ui)?;
+        check::before(ui, &build, &Wanted::of(&self.delivery))?;
         let (built, time) = timed(|| -> Result<Built, CliError> {
             if self.dry_run {
                 return Ok(build.dry_run(&ui.watch())?);
@@ -183,12 +199,17 @@ impl ModelArgs {
     ) -> Result<Build, CliError> {
         let created = options::created()?;
         let base = self.base(created, registry)?;
+        let base = match self.user {
+            Some(uid) => base.run_as(uid),
+            None => base,
+        };
         ui.notes(&base.notes);
         let (mut own, labels) = (options::annotations(&self.annotation), options::annotations(&self.label));
         if !waived.is_empty() {
             own.insert(LINT_ALLOWED.to_owned(), waived.join(","));
         }
-        Ok(Build::new(ImageSpec::of(model, layout, base, own, labels, created)))
+        let spec = ImageSpec::of(model, layout, base, own, labels, created);
+        Ok(Build::new(ImageSpec { compression: self.compression, ..spec }))
     }
 
     fn base(&self, created: Timestamp, registry: &RegistryArgs) -> Result<Base, CliError> {

@@ -11,6 +11,7 @@ use crate::exit_code;
 use crate::report::{Ui, Volume, failure};
 
 mod build;
+mod check;
 mod completions;
 mod destination;
 mod error;
@@ -32,7 +33,7 @@ mod verify;
 pub use error::CliError;
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 done, 1 failed, 2 usage, 3 verification or lint refused, 4 pushed but not signed, 5 someone else changed it first.
+Exit codes: 0 done, 1 failed, 2 usage, 3 refused by verify, lint or check, 4 pushed but not signed, 5 someone else changed it first.
 
 An image is REGISTRY/REPOSITORY:TAG, oci:DIR:NAME or oci-archive:FILE:NAME.";
 
@@ -73,6 +74,8 @@ enum Verb {
     Inspect(inspect::Args),
     /// Look for what would go wrong with a model later; exit code 3 if it would
     Lint(lint::Args),
+    /// Replay on an image what each of its readers does; exit code 3 if one would refuse it
+    Check(check::Args),
     /// Make a key pair for signing, as cosign does
     Keygen(keygen::Args),
     /// Sign an image for every consumer: podman, CRI-O and OpenShift, and cosign 3
@@ -113,6 +116,7 @@ fn run(verb: Verb, ui: &Ui) -> Result<(), CliError> {
         Verb::Extract(args) => args.run(ui),
         Verb::Inspect(args) => args.run(ui),
         Verb::Lint(args) => args.run(ui),
+        Verb::Check(args) => args.run(ui),
         Verb::Keygen(args) => args.run(ui),
         Verb::Sign(args) => args.run(ui),
         Verb::Verify(args) => args.run(ui),

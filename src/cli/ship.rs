@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::build::{self, ModelArgs};
+use super::check::{self, Wanted};
 use super::destination::{self, Destination};
 use super::options::{self, RegistryArgs};
 use super::patch::{self, ServiceArgs};
@@ -73,6 +74,7 @@ impl Args {
         let _alone = if self.dry_run { None } else { Some(repository.lock()?) };
         let service = self.service.service(name.pinned(Digest::of(b"")), build.annotations());
         self.ensure_shell(&service)?;
+        check::before(ui, build, &Wanted::Named(vec![Self::mounted(&service)]))?;
         let change = plan(&self.gitops, &self.site, &service)?;
         repository.ensure_ready(change.needed())?;
         match repository.ensure_committed(&change.edited()) {
@@ -81,10 +83,15 @@ impl Args {
         }
     }
 
-    /// A modelcar is a container that has to stay up. OpenShift AI mounts MLServer's as an image volume, which needs none.
+    /// How the image gets into the pod: OpenShift AI mounts MLServer's `oci://` as an image volume.
+    fn mounted(service: &Service) -> Delivery {
+        let volume = service.generation.is_rhoai() && service.layout == Some(Runtime::Mlserver);
+        if volume && service.delivery == Delivery::Modelcar { Delivery::Native } else { service.delivery }
+    }
+
+    /// A modelcar is a container that has to stay up.
     fn ensure_shell(&self, service: &Service) -> Result<(), CliError> {
-        let mounted = service.generation.is_rhoai() && service.layout == Some(Runtime::Mlserver);
-        if self.model.base.as_deref() != Some("none") || service.delivery != Delivery::Modelcar || mounted {
+        if self.model.base.as_deref() != Some("none") || Self::mounted(service) != Delivery::Modelcar {
             return Ok(());
         }
         Err(CliError::usage(

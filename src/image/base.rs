@@ -57,8 +57,7 @@ impl Base {
     /// No layer at all. Good for the native and fetch deliveries; modelcar needs a shell.
     pub fn none(platforms: &[Platform]) -> Self {
         let images = platforms.iter().map(|platform| BaseImage { config: empty_config(platform.clone()), layers: Vec::new() }).collect();
-        let note = "without a base the image has no shell: it serves oci+native:// and oci+fetch://, not KServe's modelcar sidecar";
-        Self { images, origin: None, notes: vec![note.to_owned()] }
+        Self { images, ..Self::default() }
     }
 
     /// Another image: all its platforms, or those asked for.

@@ -3,13 +3,15 @@
 use super::base::Base;
 use super::compose::{self, Documents, Facts, Layer, MODELS};
 use super::compress::Compression;
+use super::hash::LayerDigests;
 use super::plan::{LayerPlan, PlanFile, plan};
+use super::preview::{self, Preview};
 use super::tar::{LayerTar, TarEntry};
 use super::transfer::{Blob, Placed, PlacedLayer, hash_layers, place};
 use super::watch::{Event, Watch};
 use super::{ImageError, annotations};
 use crate::model::{Model, PlacedFile, ServingLayout};
-use crate::oci::{Annotations, Digest, ManifestRef, RawManifest, Timestamp};
+use crate::oci::{Annotations, Descriptor, Digest, ManifestRef, RawManifest, Timestamp, media_type};
 use crate::store::Store;
 
 /// What an image is made of.
@@ -110,6 +112,25 @@ impl Build {
         self.begin(watch, &[]);
         let base = self.base_blobs().into_iter().map(|blob| Placed { descriptor: blob.descriptor, sent: false }).collect();
         self.describe(&hash_layers(&self.tars, self.spec.compression, watch)?, base)
+    }
+
+    /// What the image will look like, without reading a byte of the model; for [`super::check`].
+    ///
+    /// # Errors
+    /// Never for these documents; serialisation is fallible by signature only.
+    pub fn preview(&self) -> Result<Preview, ImageError> {
+        let layer = |(number, tar): (usize, &LayerTar)| {
+            let files = vec![preview::stand_in(number); self.plans[number].files().len()];
+            let descriptor = Descriptor::new(media_type::LAYER_TAR, preview::stand_in(number), tar.size());
+            PlacedLayer { digests: LayerDigests { layer: descriptor.digest, files }, placed: Placed { descriptor, sent: false } }
+        };
+        let layers: Vec<PlacedLayer> = self.tars.iter().enumerate().map(layer).collect();
+        Ok(Preview::new(self.describe(&layers, Vec::new())?.documents, &self.tars, self.base_blobs()))
+    }
+
+    /// How the model's layers are stored.
+    pub fn compression(&self) -> Compression {
+        self.spec.compression
     }
 
     /// Places the image in a store, blobs first, the tags last, so that no reader ever sees half of it.

@@ -20,6 +20,11 @@ const BUILT: [(&str, &[u8]); 4] = [
     ("s390x", include_bytes!("../../shell/built/s390x/sh")),
 ];
 
+/// Whether a file is one of our shells.
+pub(super) fn is_own(file: &[u8]) -> bool {
+    BUILT.iter().any(|(_, shell)| *shell == file)
+}
+
 /// The shell layer of a platform.
 ///
 /// # Errors

@@ -21,6 +21,15 @@ pub(super) enum Segment {
     File(ModelFile),
 }
 
+impl Segment {
+    fn size(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File(file) => file.size,
+        }
+    }
+}
+
 /// A tar that can be read from the start as often as wanted.
 #[derive(Clone, Debug)]
 pub struct LayerTar {
@@ -79,6 +88,17 @@ impl LayerTar {
     /// The number of bytes of the tar.
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// The bytes from `offset` on; files before it are not opened.
+    pub(super) fn open_from(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
+        let (mut next, mut left) = (0, offset);
+        while let Some(size) = self.segments.get(next).map(Segment::size).filter(|size| *size <= left) {
+            (next, left) = (next + 1, left - size);
+        }
+        let mut reader = TarReader { segments: self.segments.clone(), next, current: Box::new(io::empty()) };
+        io::copy(&mut (&mut reader).take(left), &mut io::sink())?;
+        Ok(Box::new(reader))
     }
 
     pub(super) fn segments(&self) -> &[Segment] {

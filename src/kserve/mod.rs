@@ -7,8 +7,8 @@ mod error;
 mod generation;
 mod model_format;
 mod runtime;
-mod shipped;
 pub mod scripts;
+mod shipped;
 
 pub use delivery::Delivery;
 pub use error::KserveError;

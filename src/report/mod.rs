@@ -1,5 +1,6 @@
 //! What people and scripts read: progress, steps, tables, JSON and errors. Decides nothing.
 
+pub mod check;
 pub mod failure;
 pub mod image;
 pub mod lint;

@@ -1,0 +1,67 @@
+//! What an image's consumers would say, as a table and as JSON.
+
+use console::Style;
+use serde_json::{Value, json};
+
+use super::table::{self, columns};
+use crate::image::check::{Line, Outcome, Report};
+use crate::oci::printable;
+
+/// The longest detail shown, in characters; it may quote the image.
+const MAX_TEXT: usize = 400;
+
+/// A line per rule.
+pub fn table(report: &Report) -> String {
+    let mut table = columns(["CONSUMER", "PLATFORM", "RULE", "RESULT", "DETAIL"]);
+    for line in &report.lines {
+        let platform = line.platform.clone().unwrap_or_else(|| "all".to_owned());
+        table.add_row([line.consumer.to_string(), platform, line.rule.to_owned(), outcome(line.outcome), text(&line.detail)]);
+    }
+    table::text(&table)
+}
+
+fn outcome(outcome: Outcome) -> String {
+    let style = match outcome {
+        Outcome::Pass => Style::new().green(),
+        Outcome::Warn => Style::new().yellow(),
+        Outcome::Fail => Style::new().red().bold(),
+    };
+    style.apply_to(outcome).to_string()
+}
+
+fn text(detail: &str) -> String {
+    printable(detail, MAX_TEXT)
+}
+
+/// What a line says and what to do, for a message: `modelcar (linux/amd64) shell: no sh on PATH`.
+pub fn sentence(line: &Line) -> String {
+    let platform = line.platform.as_ref().map(|platform| format!(" on {platform}")).unwrap_or_default();
+    format!("{}{platform}: {}: {}", line.consumer, line.rule, text(&line.detail))
+}
+
+/// What a refusal means for somebody who builds an image, whatever the platform.
+pub fn advice(line: &Line) -> String {
+    let fix = line.fix.map(|fix| format!("; {fix}")).unwrap_or_default();
+    format!("delivery `{}` would refuse the image: {}{fix}", line.consumer, text(&line.detail))
+}
+
+/// The same facts for scripts.
+///
+/// # Errors
+/// Never for these values.
+pub fn json(image: &str, report: &Report) -> serde_json::Result<String> {
+    let lines: Vec<Value> = report.lines.iter().map(line).collect();
+    let accepted = report.failures().next().is_none();
+    serde_json::to_string_pretty(&json!({"image": image, "accepted": accepted, "rules": lines}))
+}
+
+fn line(line: &Line) -> Value {
+    json!({
+        "consumer": line.consumer.to_string(),
+        "platform": line.platform,
+        "rule": line.rule,
+        "result": line.outcome.to_string(),
+        "detail": line.detail,
+        "fix": line.fix,
+    })
+}
