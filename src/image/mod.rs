@@ -30,6 +30,8 @@ pub mod preview;
 pub mod rootfs;
 mod shell;
 pub mod tar;
+#[cfg(test)]
+mod testing;
 pub mod transfer;
 pub mod watch;
 

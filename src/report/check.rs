@@ -1,5 +1,8 @@
 //! What an image's consumers would say, as a table and as JSON.
 
+use std::collections::BTreeSet;
+
+use comfy_table::Table;
 use console::Style;
 use serde_json::{Value, json};
 
@@ -10,14 +13,27 @@ use crate::oci::printable;
 /// The longest detail shown, in characters; it may quote the image.
 const MAX_TEXT: usize = 400;
 
-/// A line per rule.
+/// A line per rule; one for all platforms where they agree.
 pub fn table(report: &Report) -> String {
     let mut table = columns(["CONSUMER", "PLATFORM", "RULE", "RESULT", "DETAIL"]);
-    for line in &report.lines {
-        let platform = line.platform.clone().unwrap_or_else(|| "all".to_owned());
-        table.add_row([line.consumer.to_string(), platform, line.rule.to_owned(), outcome(line.outcome), text(&line.detail)]);
+    let platforms: BTreeSet<&str> = report.lines.iter().filter_map(|line| line.platform.as_deref()).collect();
+    for (number, line) in report.lines.iter().enumerate() {
+        let says_same = |other: &&Line| same(line, other);
+        if report.lines.iter().filter(says_same).count() < platforms.len() {
+            add(&mut table, line, line.platform.as_deref().unwrap_or("all"));
+        } else if !report.lines[..number].iter().any(|earlier| same(line, earlier)) {
+            add(&mut table, line, "all");
+        }
     }
     table::text(&table)
+}
+
+fn same(line: &Line, other: &Line) -> bool {
+    (line.consumer, line.rule, line.outcome, &line.detail) == (other.consumer, other.rule, other.outcome, &other.detail)
+}
+
+fn add(table: &mut Table, line: &Line, platform: &str) {
+    table.add_row([line.consumer.to_string(), platform.to_owned(), line.rule.to_owned(), outcome(line.outcome), text(&line.detail)]);
 }
 
 fn outcome(outcome: Outcome) -> String {

@@ -5,8 +5,9 @@ use crate::support::{modelcar, stdout_of, temp_dir};
 #[test]
 fn every_verb_explains_itself() {
     let home = temp_dir();
-    let verbs =
-        ["", "ship", "build", "push", "pull", "extract", "inspect", "lint", "keygen", "sign", "verify", "patch", "completions", "man"];
+    let verbs = [
+        "", "ship", "build", "push", "pull", "extract", "inspect", "lint", "check", "keygen", "sign", "verify", "patch", "completions", "man",
+    ];
     let help = |verb: &&str| {
         let words: Vec<&str> = verb.split_whitespace().chain(["--help"]).collect();
         format!("$ modelcar {}\n{}", words.join(" "), stdout_of(modelcar(home.path()).args(words)))

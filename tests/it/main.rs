@@ -5,7 +5,10 @@ mod support;
 
 mod archive;
 mod bad_input;
+mod check_bases;
+mod compression;
 mod constant_memory;
+mod containers;
 mod dependencies_are_explained;
 mod docs_run;
 mod help;

@@ -11,6 +11,7 @@ no_arguments "$@"
 # package and the command that proves it is there
 wanted='
 apache2-utils     htpasswd
+busybox-static    busybox
 curl              curl
 dash              dash
 docker-registry   docker-registry
@@ -18,6 +19,7 @@ git               git
 libarchive-tools  bsdtar
 openssl           openssl
 qemu-user-static  qemu-aarch64-static
+runc              runc
 shellcheck        shellcheck
 skopeo            skopeo
 umoci             umoci

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs requirements.txt into .venv at the repository root, and each line of requirements-older.txt into a folder of its own,
-# .peers/python/NAME-VERSION. Needs no arguments.
+# Installs requirements.txt into .venv at the repository root, and what must not be mixed with it into folders of .peers/python:
+# kserve and mlserver as wholes, and each line of requirements-older.txt as NAME-VERSION. Needs no arguments.
 #
 # PYTHON=python3.13 chooses the interpreter (3.11 or newer). Wheels only: nothing is compiled.
 set -euo pipefail
@@ -11,7 +11,6 @@ no_arguments "$@"
 python=${PYTHON:-python3}
 venv=$repo/.venv
 requirements=$repo/tests/peers/requirements.txt
-older=$repo/tests/peers/requirements-older.txt
 stamp=$venv/requirements.installed
 
 if ! have "$python"; then
@@ -39,20 +38,30 @@ install_venv() {
   fi
 }
 
-# NAME==VERSION: a folder that is there is whole, because it gets its name last.
-install_older() {
-  local folder=$peers/python/${1/==/-}
-  [ ! -d "$folder" ] || return 0
-  say "python: installing $1 into ${folder#"$repo/"}"
-  rm -rf "$folder.part"
-  if pip install --quiet --only-binary=:all: --no-deps --target "$folder.part" "$1"; then
+# The packages of a list in this folder.
+listed() { grep --invert-match '^#' "$repo/tests/peers/$1"; }
+
+# install_beside NAME PACKAGE…: these packages and no dependencies of theirs in .peers/python/NAME, for .venv's Python with
+# PYTHONPATH. The folder appears when it is whole.
+install_beside() {
+  local folder=$peers/python/$1 wanted
+  wanted=$(printf '%s\n' "${@:2}")
+  [ "$wanted" != "$(cat "$folder/requirements.installed" 2>/dev/null)" ] || return 0
+  say "python: installing .peers/python/$1"
+  rm -rf "$folder" "$folder.part"
+  if pip install --quiet --root-user-action=ignore --only-binary=:all: --no-deps --target "$folder.part" "${@:2}"; then
+    printf '%s\n' "$wanted" >"$folder.part/requirements.installed"
     mv "$folder.part" "$folder"
   else
-    missing "python: $1 could not be installed (see above)"
+    missing "python: .peers/python/$1 could not be filled (see above)"
   fi
 }
 
 install_venv
-while read -r requirement; do
-  install_older "$requirement"
-done < <(grep --invert-match '^#' "$older")
+for name in kserve mlserver; do
+  mapfile -t packages < <(listed "requirements-$name.txt")
+  install_beside "$name" "${packages[@]}"
+done
+while read -r package; do
+  install_beside "${package/==/-}" "$package"
+done < <(listed requirements-older.txt)

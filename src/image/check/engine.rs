@@ -50,7 +50,7 @@ pub(super) fn is_image(image: &Image, lines: &mut Lines) -> bool {
 
 pub(super) fn depth(image: &Image, lines: &mut Lines) {
     let count = image.manifest.layers.len();
-    let detail = format!("{count} layers");
+    let detail = if count == 1 { "1 layer".to_owned() } else { format!("{count} layers") };
     match (lines.consumer, count) {
         (_, 501..) => lines.fail("layers", format!("{detail}; the kernel mounts at most {MAX_DEPTH}"), FEWER),
         (Consumer::CriO, 129..) => {
@@ -84,7 +84,7 @@ fn diff_ids(image: &Image, lines: &mut Lines) {
     let Some(config) = &image.config else { return };
     let (ids, layers) = (&config.rootfs.diff_ids, &image.manifest.layers);
     if ids.len() != layers.len() {
-        lines.fail("diff-ids", format!("the config names {} layers, the manifest {}", ids.len(), layers.len()), REBUILD);
+        lines.fail("diff-ids", format!("the config has {} diff IDs, the manifest {} layers", ids.len(), layers.len()), REBUILD);
         return;
     }
     let true_id = |number: usize| match (&image.layers[number], Compression::of(&layers[number].media_type)) {

@@ -1,48 +1,11 @@
 use std::io::Write as _;
 
 use super::*;
-use crate::oci::tar_header::{EntryKind, TRAILER, header, padding};
+use crate::image::testing::Tar;
+use crate::oci::tar_header::{EntryKind, header};
 use crate::oci::{ImageManifest, ManifestRef, media_type};
 use crate::store::layout::LayoutStore;
 use crate::store::{Access, Store};
-
-/// A tar under construction.
-#[derive(Default)]
-struct Tar(Vec<u8>);
-
-impl Tar {
-    fn file(mut self, path: &str, content: &[u8]) -> Self {
-        self.0.extend(header(path, EntryKind::File { size: content.len() as u64, executable: false }, 0));
-        self.0.extend(content);
-        self.0.resize(self.0.len() + usize::try_from(padding(content.len() as u64)).unwrap(), 0);
-        self
-    }
-
-    fn directory(mut self, path: &str) -> Self {
-        self.0.extend(header(path, EntryKind::Directory, 0));
-        self
-    }
-
-    fn link(mut self, path: &str, target: &str) -> Self {
-        self.0.extend(header(path, EntryKind::Symlink { target }, 0));
-        self
-    }
-
-    /// An entry of any type.
-    fn other(mut self, path: &str, flag: u8, target: &str) -> Self {
-        let mut block = header(path, EntryKind::Symlink { target }, 0);
-        block[156] = flag;
-        let mut fixed = tar::Header::from_byte_slice(&block).clone();
-        fixed.set_cksum();
-        self.0.extend(fixed.as_bytes());
-        self
-    }
-
-    fn end(mut self) -> Vec<u8> {
-        self.0.extend(TRAILER);
-        self.0
-    }
-}
 
 struct Bench {
     home: tempfile::TempDir,

@@ -33,6 +33,17 @@ fn the_length_is_known_before_a_byte_is_read() {
 }
 
 #[test]
+fn reading_begins_wherever_it_is_asked_to() {
+    let (_dir, tar) = bench(&SIZES);
+    let whole = bytes(&tar);
+    for offset in [0, 1, 511, 512, 513, 2048, 100_000, 5_000_000, whole.len() - 1, whole.len(), whole.len() + 9] {
+        let mut rest = Vec::new();
+        tar.open_from(offset as u64).unwrap().read_to_end(&mut rest).unwrap();
+        assert!(rest == whole[offset.min(whole.len())..], "{offset}");
+    }
+}
+
+#[test]
 fn hashing_and_reading_see_the_same_bytes() {
     let (_dir, tar) = bench(&SIZES);
     let hashed = std::sync::atomic::AtomicU64::new(0);

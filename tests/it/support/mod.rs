@@ -7,6 +7,7 @@ pub mod images;
 pub mod onnx_writer;
 pub mod proxy;
 pub mod registry;
+pub mod runc;
 pub mod tiny_shell;
 pub mod usage;
 pub mod verifiers;

@@ -1,7 +1,7 @@
 //! What the kernel counts for a process while it runs.
 
 use std::fs;
-use std::process::Child;
+use std::process::{Child, Command, Stdio};
 
 /// What a process used.
 #[derive(Debug, Default)]
@@ -28,4 +28,14 @@ pub fn watch(child: &mut Child) -> Usage {
         }
         std::thread::yield_now();
     }
+}
+
+/// Runs a command to its good end.
+#[track_caller]
+pub fn usage_of(command: &mut Command) -> Usage {
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let usage = watch(&mut child);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    usage
 }
