@@ -30,6 +30,10 @@ peers: ## install the real programs that the tests drive (Debian packages when r
 test: peers ## every test, then what was skipped; MODELCAR_REQUIRE_PEERS=1 makes a missing peer a failure
 	scripts/test.sh
 
+.PHONY: check-shell
+check-shell: ## rebuild the image's shell for amd64 and arm64 with Debian 12's compiler and compare it with the committed files
+	shell/build.sh --check amd64 arm64
+
 .PHONY: bench
 bench: build ## time, memory and disk writes of a push beside curl's; measures and fails nothing
 	benches/push.sh

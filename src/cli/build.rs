@@ -49,10 +49,8 @@ pub(super) struct ModelArgs {
     /// The user of the image's containers, where the cluster sets none [default: 65534, or the base's where it is a number]
     #[arg(long, value_name = "UID", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) user: Option<u32>,
-    /// How the model's layers are stored: none, gzip, zstd
-    ///
-    /// Weights are noise: gzip and zstd save a few per cent of them and cost minutes at every build and every pull. Uncompressed, a
-    /// layer's digest is that of its content, whatever the encoder; zstd layers are refused by KServe's oci+fetch:// (kserve#6014).
+    /// How the model's layers are stored: none, gzip, zstd. Weights hardly shrink, every build and every pull takes longer, and digests
+    /// depend on the encoder; KServe's oci+fetch:// refuses zstd (kserve#6014)
     #[arg(long, value_name = "COMPRESSION", default_value_t, value_parser = options::word::<Compression>)]
     pub(super) compression: Compression,
     /// An annotation of the image; may be repeated

@@ -171,7 +171,8 @@ fn entry<R: Read>(member: &mut tar::Entry<'_, R>, layer: usize) -> Result<Entry,
         EntryType::Link => Kind::HardLink(link),
         _ => Kind::Special,
     };
-    let (mode, gid) = (header.mode().map_err(|_| "a mode is no number")?, header.gid().map_err(|_| "a group is no number")?);
+    // Fields may be left empty, and every reader takes that for 0.
+    let (mode, gid) = (header.mode().unwrap_or(0), header.gid().unwrap_or(0));
     Ok(Entry { name, kind, size: member.size(), mode: mode & 0o7777, gid, layer, offset: member.raw_file_position(), pax_size })
 }
 

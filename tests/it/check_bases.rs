@@ -26,7 +26,8 @@ fn text(bytes: &[u8]) -> String {
 
 /// The lines of `modelcar check` about the built image that did not pass.
 fn findings(home: &Path, consumer: &str) -> (Option<i32>, Vec<(String, String)>) {
-    let output = modelcar(home).current_dir(home).args(["check", "oci:out:v1", "--format", "json", "--consumer", consumer]).output().unwrap();
+    let output =
+        modelcar(home).current_dir(home).args(["check", "oci:out:v1", "--format", "json", "--consumer", consumer]).output().unwrap();
     let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output.stderr)));
     let rules = report["rules"].as_array().unwrap().iter().filter(|line| line["result"] != "pass");
     let found = rules.map(|line| (line["rule"].as_str().unwrap().to_owned(), line["detail"].as_str().unwrap().to_owned())).collect();
@@ -63,7 +64,10 @@ fn a_docker_base_becomes_an_oci_image_on_every_platform() {
     let output = build(home.path(), &["--delivery", "modelcar,native,fetch"]);
     let said = text(&output.stderr);
     assert!(output.status.success(), "{said}");
-    assert!(said.contains("entrypoint [\"/docker-entrypoint.sh\"] is cleared") && said.contains("user `root` is replaced by 65534"), "{said}");
+    assert!(
+        said.contains("entrypoint [\"/docker-entrypoint.sh\"] is cleared") && said.contains("user `root` is replaced by 65534"),
+        "{said}"
+    );
 
     let mut models = Vec::new();
     for architecture in ["amd64", "arm64"] {

@@ -47,9 +47,23 @@ fn others_unpack_the_same_files() {
         same(&own);
         // umoci 0.4 knows no zstd: skopeo unpacks, as CRI-O does
         let mut copy = Command::new(&skopeo);
-        copy.args(["copy", "-q", "--src-tls-verify=false", "--override-os=linux", "--override-arch=amd64", "--dest-compress-format=gzip", "--dest-compress"]);
+        copy.args([
+            "copy",
+            "-q",
+            "--src-tls-verify=false",
+            "--override-os=linux",
+            "--override-arch=amd64",
+            "--dest-compress-format=gzip",
+            "--dest-compress",
+        ]);
         run(copy.current_dir(home.path()).arg(format!("docker://{reference}")).arg(&one));
-        run(Command::new(&umoci).current_dir(home.path()).args(["unpack", "--rootless", "--image", one.trim_start_matches("oci:"), &bundle]));
+        run(Command::new(&umoci).current_dir(home.path()).args([
+            "unpack",
+            "--rootless",
+            "--image",
+            one.trim_start_matches("oci:"),
+            &bundle,
+        ]));
         same(&format!("{bundle}/rootfs/models"));
         let checked = modelcar(home.path()).args(["check", &reference, "--consumer", "modelcar,native,cri-o,containerd"]).output().unwrap();
         assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));

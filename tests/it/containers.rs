@@ -3,12 +3,12 @@
 //! the model through the sidecar's link.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::support::images::put_busybox_base;
-use crate::support::runc::{Container, Runc, busybox_root, text, unpack, wait_until};
+use crate::support::runc::{Container, Runc, Running, busybox_root, text, unpack, wait_until};
 use crate::support::{modelcar, need, repo_root, run, stdout_of, temp_dir};
 
 /// kserve `pkg/utils/storage.go` (v0.15 to v0.21), as the kubelet passes it on.
@@ -58,10 +58,11 @@ impl Pod {
         Container { rootfs: &self.image, args, volumes, pid_of: None, env: &[PATH] }
     }
 
-    /// Runs the sidecar and reads a file of the model from the server's container through its link.
-    fn serves(&self, script: &str, mount: &str, link: &str) {
+    /// Runs the sidecar (as process 1 of the pod, unless that is another) and reads a file of the model from the server's container through its link.
+    fn serves(&self, script: &str, mount: &str, link: &str, process_1: Option<&Running>) {
         let (args, volumes) = (["sh", "-c", script], [(self.volume.as_path(), mount)]);
-        let sidecar = self.runc.start("sidecar", &self.of_image(&args, &volumes));
+        let container = Container { pid_of: process_1.map(|process| process.pid), ..self.of_image(&args, &volumes) };
+        let sidecar = self.runc.start("sidecar", &container);
         let name = link.rsplit('/').next().unwrap();
         wait_until("the link", || self.volume.join(name).is_symlink());
         let model = format!("{link}/1/model.onnx");
@@ -83,20 +84,23 @@ impl Pod {
 #[test]
 fn a_model_server_reads_the_model_through_the_sidecar() {
     let Some(pod) = default_pod() else { return };
-    pod.serves(SIDECAR, "/mnt", "/mnt/models");
+    pod.serves(SIDECAR, "/mnt", "/mnt/models", None);
 }
 
 #[test]
 fn a_mount_path_of_ones_own_works_too() {
     let Some(pod) = default_pod() else { return };
-    pod.serves(SIDECAR_OWN_PATH, "/mnt/other", "/mnt/other/a model");
+    pod.serves(SIDECAR_OWN_PATH, "/mnt/other", "/mnt/other/a model", None);
 }
 
 #[test]
 fn a_sidecar_from_a_busybox_base_serves_alike() {
     let base = |home: &Path| put_busybox_base(&home.join("base"), "v1");
     let Some(pod) = pod(&["--base", "oci:base:v1"], base) else { return };
-    pod.serves(SIDECAR, "/mnt", "/mnt/models");
+    // Process 1 is the kubelet's pause container; in its place busybox would not hear SIGTERM, as modelcar's own shell does.
+    let pause = Container { rootfs: &pod.server, args: &["sleep", "1000"], volumes: &[], pid_of: None, env: &[PATH] };
+    let pause = pod.runc.start("pause", &pause);
+    pod.serves(SIDECAR, "/mnt", "/mnt/models", Some(&pause));
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod support;
 
 mod archive;
 mod bad_input;
+mod check;
 mod check_bases;
 mod compression;
 mod constant_memory;
@@ -14,6 +15,7 @@ mod docs_run;
 mod help;
 mod hostile_files;
 mod keys_are_cosigns;
+mod kserve_storage;
 mod large_models;
 mod layout;
 mod lint;

@@ -39,7 +39,7 @@ pub(super) fn check(subject: &Subject, lines: &mut Lines) {
 /// Engines run and mount images; an artifact is none.
 pub(super) fn is_image(image: &Image, lines: &mut Lines) -> bool {
     if image.config.is_some() {
-        lines.pass("image", image.manifest.config.media_type.clone());
+        lines.pass("image", "an image, not an artifact");
         return true;
     }
     let kind = image.manifest.artifact_type.as_ref().unwrap_or(&image.manifest.config.media_type);

@@ -229,7 +229,7 @@ fn fetch_reads_an_index_without_a_media_type_as_an_image_without_layers() {
 fn engines_want_documents_that_agree_and_layers_that_can_be_mounted() {
     use Outcome::{Fail, Pass, Warn};
     let many = |count: usize| Draft::of((0..count).map(|number| model().file(&format!("models/{number}"), b"")).collect());
-    let lost: fn(&mut ImageManifest, &mut ImageConfig) = |_, config| drop(config.rootfs.diff_ids.pop());
+    let lost: fn(&mut ImageManifest, &mut ImageConfig) = |_, config| config.rootfs.diff_ids.truncate(1);
     let swapped: fn(&mut ImageManifest, &mut ImageConfig) = |_, config| config.rootfs.diff_ids.swap(0, 1);
     let foreign: fn(&mut ImageManifest, &mut ImageConfig) = |manifest, _| manifest.layers[1].media_type = "text/plain".to_owned();
     let huge: fn(&mut ImageManifest, &mut ImageConfig) = |manifest, _| {

@@ -78,13 +78,15 @@ impl Runc {
         std::fs::create_dir_all(&bundle).unwrap();
         let mount = |kind: &str, at: &str, options: &[&str]| json!({"destination": at, "type": kind, "source": kind, "options": options});
         let mut mounts = vec![mount("proc", "/proc", &[]), mount("tmpfs", "/dev", &["nosuid", "mode=755", "size=65536k"])];
-        let volume = |(source, at): &(&Path, &str)| json!({"destination": at, "type": "bind", "source": source, "options": ["rbind", "rw"]});
+        let volume =
+            |(source, at): &(&Path, &str)| json!({"destination": at, "type": "bind", "source": source, "options": ["rbind", "rw"]});
         mounts.extend(container.volumes.iter().map(volume));
         let pid = match container.pid_of {
             Some(pid) => json!({"type": "pid", "path": format!("/proc/{pid}/ns/pid")}),
             None => json!({"type": "pid"}),
         };
-        let namespaces: Vec<Value> = ["mount", "ipc", "uts", "network"].map(|kind| json!({"type": kind})).into_iter().chain([pid]).collect();
+        let namespaces: Vec<Value> =
+            ["mount", "ipc", "uts", "network"].map(|kind| json!({"type": kind})).into_iter().chain([pid]).collect();
         let config = json!({
             "ociVersion": "1.0.2",
             "process": {
@@ -176,7 +178,10 @@ pub(crate) fn busybox_root(folder: &Path) -> Option<PathBuf> {
 pub(crate) fn unpack(layout: &Path, name: &str, into: &Path) -> Option<PathBuf> {
     let (skopeo, umoci) = (need("skopeo")?, need("umoci")?);
     let one = into.join("one");
-    run(Command::new(skopeo).args(["copy", "-q", "--override-os=linux"]).arg(format!("oci:{}:{name}", layout.display())).arg(format!("oci:{}:v1", one.display())));
+    run(Command::new(skopeo)
+        .args(["copy", "-q", "--override-os=linux"])
+        .arg(format!("oci:{}:{name}", layout.display()))
+        .arg(format!("oci:{}:v1", one.display())));
     run(Command::new(umoci).args(["unpack", "--image"]).arg(format!("{}:v1", one.display())).arg(into.join("bundle")));
     Some(into.join("bundle/rootfs"))
 }
