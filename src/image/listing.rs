@@ -113,7 +113,11 @@ fn list_packed(store: &dyn Store, layer: &Descriptor, number: usize) -> Result<L
     listed
 }
 
-fn list_stream(layer: &Descriptor, number: usize, blob: &mut Box<dyn Read + Send>) -> Result<LayerListing, ImageError> {
+/// The members of a layer that comes as a stream.
+///
+/// # Errors
+/// As for [`entries`].
+pub fn list_stream(layer: &Descriptor, number: usize, blob: impl Read + Send) -> Result<LayerListing, ImageError> {
     let mut hashing = Hashing { inner: unpacked(layer, blob)?, hasher: Hasher::default(), seen: 0 };
     let entries = read_entries(layer, number, Passing(&mut hashing))?;
     io::copy(&mut hashing, &mut io::sink()).map_err(|source| ImageError::Unpacking { digest: layer.digest, source })?;

@@ -143,6 +143,12 @@ pub enum ImageError {
         #[source]
         source: io::Error,
     },
+    /// An image that would fill the memory.
+    #[error("the image holds more than {most} files on all its platforms")]
+    TooManyFiles {
+        /// The limit.
+        most: usize,
+    },
     /// An image whose links lead in circles.
     #[error("the image's symbolic links are too many, or lead in circles")]
     TooManyLinks,
@@ -188,6 +194,7 @@ impl ImageError {
                 Some("linux/amd64, linux/arm64, linux/ppc64le and linux/s390x are there; for others use --base".to_owned())
             }
             Self::NoPlatform { there, .. } if !there.is_empty() => Some(format!("use --platform {}", there[0])),
+            Self::TooManyFiles { .. } => Some("check one platform at a time: --platform linux/amd64".to_owned()),
             Self::Occupied { .. } => Some("name a directory that does not exist yet; nothing was written".to_owned()),
             Self::Attachment { .. } => Some("look at it with `modelcar inspect`, then move or delete that tag".to_owned()),
             Self::BaseTooDeep { .. } => Some("use a smaller base, or none: modelcar brings its own shell".to_owned()),

@@ -70,7 +70,7 @@ impl Store for Preview {
     fn get_blob_from(&self, blob: &Descriptor, offset: u64) -> Result<Box<dyn Read + Send>, StoreError> {
         let reading = |source| StoreError::reading(blob, self, source);
         if let Some(tar) = self.layers.get(&blob.digest) {
-            return tar.open_from(offset).map_err(reading);
+            return tar.outline_from(offset).map_err(reading);
         }
         if !self.has_blob(blob)? {
             return Err(StoreError::BlobNotFound { store: self.name(), digest: blob.digest });

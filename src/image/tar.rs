@@ -90,15 +90,19 @@ impl LayerTar {
         self.size
     }
 
-    /// The bytes from `offset` on; files before it are not opened.
-    pub(super) fn open_from(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
+    /// The bytes from `offset` on, with zeros for the content of every file: no file is opened.
+    pub(super) fn outline_from(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
         let (mut next, mut left) = (0, offset);
         while let Some(size) = self.segments.get(next).map(Segment::size).filter(|size| *size <= left) {
             (next, left) = (next + 1, left - size);
         }
-        let mut reader = TarReader { segments: self.segments.clone(), next, current: Box::new(io::empty()) };
+        let mut reader = TarReader { open: zeros, ..self.reader(next) };
         io::copy(&mut (&mut reader).take(left), &mut io::sink())?;
         Ok(Box::new(reader))
+    }
+
+    fn reader(&self, next: usize) -> TarReader {
+        TarReader { segments: self.segments.clone(), next, current: Box::new(io::empty()), open: ModelFile::open }
     }
 
     pub(super) fn segments(&self) -> &[Segment] {
@@ -108,7 +112,7 @@ impl LayerTar {
 
 impl BlobSource for LayerTar {
     fn open(&self) -> io::Result<Box<dyn Read + Send>> {
-        Ok(Box::new(TarReader { segments: self.segments.clone(), next: 0, current: Box::new(io::empty()) }))
+        Ok(Box::new(self.reader(0)))
     }
 }
 
@@ -175,6 +179,12 @@ struct TarReader {
     segments: Arc<[Segment]>,
     next: usize,
     current: Box<dyn Read + Send>,
+    open: fn(&ModelFile) -> io::Result<Box<dyn Read + Send>>,
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "stands for `ModelFile::open`")]
+fn zeros(file: &ModelFile) -> io::Result<Box<dyn Read + Send>> {
+    Ok(Box::new(io::repeat(0).take(file.size)))
 }
 
 impl Read for TarReader {
@@ -187,7 +197,7 @@ impl Read for TarReader {
             let Some(segment) = self.segments.get(self.next) else { return Ok(0) };
             self.current = match segment {
                 Segment::Bytes(bytes) => Box::new(io::Cursor::new(bytes.clone())),
-                Segment::File(file) => file.open()?,
+                Segment::File(file) => (self.open)(file)?,
             };
             self.next += 1;
         }

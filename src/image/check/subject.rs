@@ -57,9 +57,25 @@ impl<'a> Subject<'a> {
             (None, None) => platforms::images(store, raw, None)?.into_iter().map(|manifest| (None, manifest)).collect(),
         };
         let images = manifests.into_iter().map(|(platform, manifest)| Image::read(store, platform, manifest, &mut listings));
-        let images = images.collect::<Result<_, _>>()?;
+        let images = bounded(images)?;
         Ok(Self { store, size: raw.bytes.len(), own_media_type: own.and_then(|own| own.media_type), index, images })
     }
+}
+
+/// The most members of all platforms together: each has a tree of its own in memory.
+const MAX_MEMBERS: usize = 1_000_000;
+
+fn bounded(images: impl Iterator<Item = Result<Image, ImageError>>) -> Result<Vec<Image>, ImageError> {
+    let (mut all, mut members) = (Vec::new(), 0);
+    for image in images {
+        let image = image?;
+        members += image.entries().count();
+        if members > MAX_MEMBERS {
+            return Err(ImageError::TooManyFiles { most: MAX_MEMBERS });
+        }
+        all.push(image);
+    }
+    Ok(all)
 }
 
 type Named = Vec<(Option<Platform>, ImageManifest)>;

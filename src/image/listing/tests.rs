@@ -138,3 +138,18 @@ fn a_layer_that_is_no_tar_is_an_error() {
     assert!(matches!(listed(media_type::LAYER_TAR, &[b'x'; 600]), Err(ImageError::Unpacking { .. })));
     assert!(matches!(listed(media_type::LAYER_GZIP, b"not gzip at all"), Err(ImageError::Unpacking { .. })));
 }
+
+proptest::proptest! {
+    #[test]
+    fn survives_a_tar_with_any_bytes_in_it(at in 0_usize..4096, bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 1..600)) {
+        let mut tar = tar(&[("models/a", 600), (&format!("models/{}", "n".repeat(300)), 10), ("models/c", 0)]);
+        let end = tar.len().min(at + bytes.len());
+        tar[at.min(end)..end].copy_from_slice(&bytes[..end - at.min(end)]);
+        for packed in [tar.clone(), gzip(&tar)] {
+            let kind = if packed == tar { media_type::LAYER_TAR } else { media_type::LAYER_GZIP };
+            if let Ok(listing) = listed(kind, &packed) {
+                let _ = crate::image::rootfs::Rootfs::of([listing.entries.as_slice()]);
+            }
+        }
+    }
+}
