@@ -37,8 +37,9 @@ pub(super) struct ModelArgs {
     /// Also follow symbolic links that leave the model's folder
     #[arg(long)]
     pub(super) follow_links: bool,
-    /// What becomes of ONNX data in files beside the model; most servers cannot load them through the modelcar link
-    #[arg(long, value_name = "HOW", default_value = "auto")]
+    /// ONNX data beside the model, which most servers cannot load through the modelcar link: `inline` puts them into it, `keep` leaves
+    /// them, `auto` inlines below 2 GiB
+    #[arg(long, value_name = "HOW", default_value = "auto", hide_possible_values = true)]
     pub(super) onnx_external: OnnxData,
     /// What lies below the model: an image, or `none` [default: modelcar's own tiny shell]
     #[arg(long, value_name = "REF|oci:DIR|none")]

@@ -205,7 +205,8 @@ impl ModelError {
             Self::Unreadable { hint, .. } => hint.clone(),
             Self::LfsPointer { .. } => Some(Self::LFS_HINT.to_owned()),
             Self::NotInlined { .. } => Some(
-                "leave them where they are with `--onnx-external keep`, and deliver with native or fetch: through the modelcar link                  most servers cannot load them"
+                "leave them where they are with `--onnx-external keep`, and deliver with native or fetch: through the modelcar link \
+                 most servers cannot load them"
                     .to_owned(),
             ),
             Self::NotOneModel { .. } => {

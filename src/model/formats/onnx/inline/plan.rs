@@ -4,7 +4,6 @@
 //! whatever holds one of them gets a new length, and each of them gets `raw_data` in place of `external_data` and `data_location`.
 //! All other bytes stay as they are, also fields that nobody knows.
 
-use std::collections::VecDeque;
 use std::io::{Read, Seek};
 use std::ops::Range;
 
@@ -88,7 +87,7 @@ pub fn plan(input: impl Read + Seek, model: &OnnxModel) -> Result<Outcome, OnnxE
     if outside.bytes() > MAX_SIZE {
         return Ok(Outcome::Kept(Obstacle::TooLarge { size }));
     }
-    let mut rewriting = Rewriting { wire, left: outside.tensors.iter().collect(), edits: Vec::new() };
+    let mut rewriting = Rewriting { wire, left: &outside.tensors, edits: Vec::new() };
     let size = rewriting.message(message)?;
     Ok(rewriting.outcome(old_size, size, outside))
 }
@@ -96,7 +95,7 @@ pub fn plan(input: impl Read + Seek, model: &OnnxModel) -> Result<Outcome, OnnxE
 struct Rewriting<'a, R> {
     wire: Wire<R>,
     /// The tensors that are still ahead.
-    left: VecDeque<&'a ExternalTensor>,
+    left: &'a [ExternalTensor],
     edits: Vec<Edit>,
 }
 
@@ -105,10 +104,10 @@ impl<R: Read + Seek> Rewriting<'_, R> {
     fn message(&mut self, mut message: Message) -> Result<u64, OnnxError> {
         let whole = message.rest();
         let mut size = whole.end - whole.start;
-        while self.left.front().is_some_and(|tensor| tensor.span.start < whole.end) && self.edits.len() < MAX_EDITS {
+        while self.left.first().is_some_and(|tensor| tensor.span.start < whole.end) && self.edits.len() < MAX_EDITS {
             let Some(field) = self.wire.next(&mut message)? else { break };
             let Some(content) = field.content() else { continue };
-            if let Some(tensor) = self.left.front().copied().filter(|tensor| tensor.span.start < content.end) {
+            if let Some(tensor) = self.left.first().filter(|tensor| tensor.span.start < content.end) {
                 let old = content.end - field.start();
                 size = size - old + self.field(&field, &content, tensor)?;
             }
@@ -129,7 +128,7 @@ impl<R: Read + Seek> Rewriting<'_, R> {
 
     /// Puts `raw_data` where the first of the fields about external data was, and removes the others.
     fn tensor(&mut self, mut message: Message, tensor: &ExternalTensor) -> Result<u64, OnnxError> {
-        self.left.pop_front();
+        self.left = self.left.get(1..).unwrap_or_default();
         let mut raw = Some((length_delimited(RAW_DATA, tensor.data.length), tensor.data));
         let mut size = tensor.span.end - tensor.span.start;
         while let Some(field) = self.wire.next(&mut message)?.filter(|_| self.edits.len() < MAX_EDITS) {
