@@ -49,7 +49,7 @@ install_beside() {
   [ "$wanted" != "$(cat "$folder/requirements.installed" 2>/dev/null)" ] || return 0
   say "python: installing .peers/python/$1"
   rm -rf "$folder" "$folder.part"
-  if pip install --quiet --root-user-action=ignore --only-binary=:all: --no-deps --target "$folder.part" "${@:2}"; then
+  if pip install --quiet --root-user-action=ignore --only-binary=:all: --no-deps --target "$folder.part" "${@:2}" </dev/null; then
     printf '%s\n' "$wanted" >"$folder.part/requirements.installed"
     mv "$folder.part" "$folder"
   else

@@ -50,6 +50,7 @@ struct Settling {
 }
 
 impl Settling {
+    /// One ONNX file, at this index.
     fn file(&mut self, index: usize, file: &ModelFile, root: &Path) -> Result<(), ModelError> {
         let shown = root.join(&file.path);
         let unreadable = |error: OnnxError| match error {
@@ -62,14 +63,12 @@ impl Settling {
             return Ok(());
         }
         let data = self.data_files(&file.path, &model).map_err(unreadable)?;
-        if self.wish == OnnxExternal::Keep {
-            self.keep(file, &data, "as asked for");
-            return Ok(());
-        }
-        match plan(input, &model).map_err(unreadable)? {
-            Outcome::Inlined(plan) => self.inline(index, file, &data, plan),
-            Outcome::Kept(why) if self.wish == OnnxExternal::Inline => return Err(ModelError::NotInlined { path: shown, source: why }),
-            Outcome::Kept(why) => self.keep(file, &data, &why.to_string()),
+        let outcome = plan(input, &model).map_err(unreadable)?;
+        match (self.wish, outcome) {
+            (OnnxExternal::Keep, _) => self.keep(file, &data, "as asked for"),
+            (_, Outcome::Inlined(plan)) => self.inline(index, file, &data, plan),
+            (OnnxExternal::Auto, Outcome::Kept(why)) => self.keep(file, &data, &why.to_string()),
+            (OnnxExternal::Inline, Outcome::Kept(source)) => return Err(ModelError::NotInlined { path: shown, source }),
         }
         Ok(())
     }

@@ -96,7 +96,7 @@ mod generated {
     pub(super) fn as_pointer(of: &Tensor) -> Message {
         let Tensor::Outside { elements, file, offset, says_length, location_first, empty_raw, .. } = of else { return inside(of) };
         let entry = |message: Message, key: &str, value: &str| message.message(13, &Message::new().text(1, key).text(2, value));
-        let mut message = head(of, *elements);
+        let mut message = head(*elements);
         if *location_first {
             message = message.number(14, 1);
         }
@@ -113,15 +113,15 @@ mod generated {
     pub(super) fn as_raw_data(of: &Tensor) -> Message {
         let Tensor::Outside { elements, file, offset, .. } = of else { return inside(of) };
         let begin = usize::from(*offset);
-        tail(of, head(of, *elements).bytes(9, &data(*file)[begin..begin + usize::from(*elements) * 4]))
+        tail(of, head(*elements).bytes(9, &data(*file)[begin..begin + usize::from(*elements) * 4]))
     }
 
     fn inside(of: &Tensor) -> Message {
         let Tensor::Inside(elements) = of else { return Message::new() };
-        head(of, *elements).bytes(9, &vec![7; usize::from(*elements) * 4])
+        head(*elements).bytes(9, &vec![7; usize::from(*elements) * 4])
     }
 
-    fn head(_: &Tensor, elements: u16) -> Message {
+    fn head(elements: u16) -> Message {
         tensor("t", &[i64::from(elements)])
     }
 
