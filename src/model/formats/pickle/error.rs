@@ -47,12 +47,15 @@ pub enum Defect {
         /// Its name.
         opcode: &'static str,
     },
-    /// A memo entry that was never written, or one whose place cannot be told.
+    /// A memo entry that was never written.
     #[error("memo entry {index} does not exist")]
     Memo {
         /// Its number.
         index: u64,
     },
+    /// Which number `MEMOIZE` takes after others that were not kept.
+    #[error("the number of a memo entry cannot be told")]
+    MemoCount,
     /// More values on the stack than any model needs.
     #[error("more than {limit} values are on the stack")]
     Stack {
@@ -77,6 +80,22 @@ pub enum Defect {
         /// Why not.
         why: &'static str,
     },
+}
+
+impl Defect {
+    /// Whether it is only this reader that goes no further: Python may well.
+    pub(super) fn is_ours(&self) -> bool {
+        match self {
+            Self::Io(_)
+            | Self::Number { .. }
+            | Self::MemoCount
+            | Self::Stack { .. }
+            | Self::TooLong { .. }
+            | Self::Bomb { .. }
+            | Self::Array { .. } => true,
+            Self::Truncated | Self::Opcode { .. } | Self::Protocol { .. } | Self::Underflow { .. } | Self::Memo { .. } => false,
+        }
+    }
 }
 
 /// Travels inside an [`io::Error`] from a stream that has given all it may.

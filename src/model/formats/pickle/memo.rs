@@ -40,7 +40,7 @@ impl Memo {
         if index < MAX_ENTRIES as u64 {
             // After a number beyond what is kept, the next one cannot be told.
             let is_certain = !self.is_beyond;
-            is_certain.then(|| self.put(index, value)).ok_or(Defect::Memo { index })
+            is_certain.then(|| self.put(index, value)).ok_or(Defect::MemoCount)
         } else {
             self.is_beyond = true;
             self.count += 1;
@@ -82,7 +82,7 @@ mod tests {
         assert!(memo.get(u64::MAX).is_err());
         memo.put(u64::MAX, Value::Int(1));
         assert_eq!(memo.get(u64::MAX).unwrap(), Value::Opaque);
-        assert!(memo.memoize(Value::Int(2)).is_err());
+        assert!(matches!(memo.memoize(Value::Int(2)), Err(Defect::MemoCount)));
     }
 
     #[test]

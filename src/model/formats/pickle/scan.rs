@@ -72,9 +72,11 @@ impl Scan {
         self.looks_clean() && self.imports.are_expected()
     }
 
-    /// Whether any of it was a pickle: other files start with bytes that are opcodes too, but then nothing has run.
+    /// Whether any of it was a pickle, or may be one. Other files start with bytes that are opcodes too; where Python would stop before
+    /// anything was imported, nothing can have run.
     pub(crate) fn is_a_pickle(&self) -> bool {
-        self.streams > 0 || !self.imports.list().is_empty() || !self.imports.dangers().is_empty()
+        let is_unseen = self.defect.as_ref().is_some_and(|error| error.defect.is_ours());
+        self.streams > 0 || is_unseen || !self.imports.list().is_empty() || !self.imports.dangers().is_empty()
     }
 
     /// Adds what another part of the same model tells.
@@ -182,4 +184,34 @@ fn class(value: Value, values: &Values, imports: &Imports) -> Option<String> {
 /// `("scale", StandardScaler())`.
 fn step_class(step: Value, values: &Values, imports: &Imports) -> Option<String> {
     class(*values.items_of(step)?.get(1)?, values, imports)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::input::Stream;
+    use super::*;
+
+    /// A scan that has followed nearly as many opcodes as it may.
+    fn tired() -> Scan {
+        Scan { opcodes: MAX_OPCODES - 10, ..Scan::default() }
+    }
+
+    #[test]
+    fn there_is_an_end_to_opcodes_also_over_several_pickles() {
+        for (bytes, is_followed) in [(&b"N0N0N0N0N."[..], true), (b"N0N0N0N0N0N.", false), (b"N0N0N.N0N.", true), (b"N0N.N.N0N0N.", false)]
+        {
+            let mut scan = tired();
+            let result = scan.all(&mut Input::new(Stream::new(bytes, 1 << 10)));
+            scan.ended(result, &Input::new(Stream::new(&b""[..], 0)));
+            assert_eq!(scan.looks_clean(), is_followed, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn what_python_might_read_on_is_no_proof_that_nothing_runs() {
+        let scanned = |bytes: &'static [u8]| Scan::of(&mut Input::new(Stream::new(bytes, 1 << 10)));
+        // int() takes a sign: Python goes on to the import.
+        assert!(scanned(b"Np+0\ncos\nsystem\n.").is_a_pickle());
+        assert!(!scanned(b"hello").is_a_pickle());
+    }
 }

@@ -354,7 +354,7 @@ mod tests {
 
     #[test]
     fn an_entry_that_decompresses_without_end_is_left_in_time() {
-        let bomb = [b"\x80\x02B\xff\xff\xff\x7f".to_vec(), vec![0; 300 << 20]].concat();
+        let bomb = [b"\x80\x02B\xff\xff\xff\x7f".to_vec(), vec![0; 100 << 20]].concat();
         let bytes = zipped(&[("a.pkl", &bomb)], Deflated);
         let start = std::time::Instant::now();
         let found = told(&bytes);
