@@ -9,6 +9,7 @@ use super::arrays::{Embedded, OLD_WRAPPERS, WRAPPERS};
 use super::error::Defect;
 use super::imports::{Import, Imports};
 use super::input::Input;
+use super::literals;
 use super::memo::Memo;
 use super::opcode::{Argument, Opcode};
 use super::tensors::Tensors;
@@ -331,7 +332,7 @@ impl Step<'_, '_, '_> {
             }
             // Takes a buffer and gives it back read-only.
             Opcode::ReadonlyBuffer => self.pop()?,
-            _ => self.literal(argument)?,
+            _ => literals::value(self.opcode, argument, &mut self.machine.values),
         };
         self.push(value)
     }
@@ -363,59 +364,5 @@ impl Step<'_, '_, '_> {
             *item = self.pop()?;
         }
         Ok(self.machine.values.tuple(&items))
-    }
-
-    fn literal(&mut self, argument: &Argument) -> Result<Value, Defect> {
-        let values = &mut self.machine.values;
-        Ok(match (self.opcode, argument) {
-            (Opcode::None, _) => Value::None,
-            (Opcode::NewTrue, _) => Value::Bool(true),
-            (Opcode::NewFalse, _) => Value::Bool(false),
-            (Opcode::EmptyTuple, _) => values.tuple(&[]),
-            (Opcode::EmptyList, _) => values.node(Node::List(Vec::new())),
-            (Opcode::EmptyDict, _) => values.node(Node::Dict(Fields::default())),
-            (Opcode::BinInt | Opcode::BinInt1 | Opcode::BinInt2, Argument::Number(number)) => Value::Int(*number),
-            (Opcode::Long1 | Opcode::Long4, Argument::Bytes(bytes)) => long(bytes.as_deref()),
-            (Opcode::Int | Opcode::Long, Argument::Lines(line, _)) => decimal(line.as_deref()),
-            (Opcode::String | Opcode::Unicode, Argument::Lines(line, _)) => {
-                let text = line.as_deref().and_then(|line| plain_text(self.opcode, line));
-                text.map_or(Value::Opaque, |text| values.text(text))
-            }
-            (
-                Opcode::BinString | Opcode::ShortBinString | Opcode::BinUnicode | Opcode::ShortBinUnicode | Opcode::BinUnicode8,
-                Argument::Bytes(Some(bytes)),
-            ) => values.text(bytes),
-            _ => Value::Opaque,
-        })
-    }
-}
-
-/// A text line without escapes; with them readers and scanners have differed. `STRING` has quotes.
-fn plain_text(opcode: Opcode, line: &[u8]) -> Option<&[u8]> {
-    let text = match (opcode, line) {
-        (Opcode::String, [b'\'', text @ .., b'\''] | [b'"', text @ .., b'"']) => text,
-        (Opcode::Unicode, text) => text,
-        _ => return None,
-    };
-    (!text.contains(&b'\\') && text.is_ascii()).then_some(text)
-}
-
-/// A little-endian two's complement number of at most eight bytes.
-fn long(bytes: Option<&[u8]>) -> Value {
-    let Some(bytes) = bytes.filter(|bytes| bytes.len() <= 8) else { return Value::Opaque };
-    let fill = if bytes.last().is_some_and(|last| last & 0x80 != 0) { 0xff } else { 0 };
-    let mut whole = [fill; 8];
-    whole[..bytes.len()].copy_from_slice(bytes);
-    Value::Int(i64::from_le_bytes(whole))
-}
-
-/// `17`, `17L`, and `01` and `00`, which are true and false.
-fn decimal(line: Option<&[u8]>) -> Value {
-    let text = line.and_then(|line| std::str::from_utf8(line).ok());
-    match text {
-        Some("00") => Value::Bool(false),
-        Some("01") => Value::Bool(true),
-        Some(digits) => digits.trim_end_matches('L').parse().map_or(Value::Opaque, Value::Int),
-        None => Value::Opaque,
     }
 }
