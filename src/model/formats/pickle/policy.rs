@@ -38,7 +38,7 @@ fn is_dangerous(import: &Import) -> bool {
     }
     let below = |module: &&str| import.module.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     (is_standard(import.root()) && !HARMLESS.contains(&import.root()))
-        || DANGEROUS_MODULES.iter().any(|module| below(module))
+        || DANGEROUS_MODULES.iter().any(below)
         || import.is_any(DANGEROUS_NAMES)
         || leads_elsewhere(&import.name)
 }

@@ -220,7 +220,9 @@ impl<'a> Archive<'a> {
         let Ok(bytes) = self.start(index, MAX_INNER) else { return unseen() };
         let Ok(mut inner) = Archive::open(io::Cursor::new(bytes)) else { return unseen() };
         let mut found = inner.pickles_at(depth + 1);
-        found.iter_mut().for_each(|entry| entry.name = format!("{name}/{}", entry.name));
+        for entry in &mut found {
+            entry.name = format!("{name}/{}", entry.name);
+        }
         found
     }
 }

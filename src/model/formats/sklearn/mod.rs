@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::pickle::{self, Carrier, Defect, PickleError, Root, Scan};
+use super::pickle::{self, Carrier, Defect, Import, PickleError, Root, Scan};
 use super::{Format, Place, Reading, ServedName, Serving};
 use crate::kserve::Runtime;
 use crate::model::facts::cut_list;
@@ -132,7 +132,7 @@ fn root_facts(facts: &mut Facts, root: &Root) {
 /// What has to be installed where it is loaded.
 fn packages(scan: &Scan) -> String {
     const STANDARD: [&str; 8] = ["builtins", "__builtin__", "collections", "copyreg", "copy_reg", "_codecs", "datetime", "functools"];
-    let roots: BTreeSet<_> = scan.imports.list().iter().map(|import| import.root()).filter(|root| !STANDARD.contains(root)).collect();
+    let roots: BTreeSet<_> = scan.imports.list().iter().map(Import::root).filter(|root| !STANDARD.contains(root)).collect();
     cut_list(roots.into_iter(), SHOWN)
 }
 
