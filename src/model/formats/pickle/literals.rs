@@ -29,9 +29,8 @@ pub(super) fn value(opcode: Opcode, argument: &Argument, values: &mut Values) ->
 
 /// A text line without escapes; with them readers and scanners have differed. `STRING` has quotes.
 fn plain_text(opcode: Opcode, line: &[u8]) -> Option<&[u8]> {
-    let text = match (opcode, line) {
-        (Opcode::String, [b'\'', text @ .., b'\''] | [b'"', text @ .., b'"']) | (Opcode::Unicode, text) => text,
-        _ => return None,
+    let ((Opcode::String, [b'\'', text @ .., b'\''] | [b'"', text @ .., b'"']) | (Opcode::Unicode, text)) = (opcode, line) else {
+        return None;
     };
     (!text.contains(&b'\\') && text.is_ascii()).then_some(text)
 }
