@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::constant_memory::usage_of;
+use crate::support::usage::usage_of;
 use crate::support::registry::Registry;
 use crate::support::{modelcar, repo_root, run, stdout_of, temp_dir};
 
