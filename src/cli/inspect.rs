@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::CliError;
-use super::options::{Format, RegistryArgs};
+use super::options::{self, Format, RegistryArgs};
 use super::resolve::Found;
 use crate::image::inspect::{Inspection, inspect};
 use crate::model::{self, Model, ReadOptions, ServingLayout};
@@ -29,18 +29,9 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
-        let path = Path::new(&self.what);
-        if path.join("oci-layout").is_file() {
-            return self.image(ui, &Location::Layout { dir: path.to_owned(), image: None });
-        }
-        if path.exists() {
-            return self.model(ui, path);
-        }
-        match self.what.parse() {
-            Ok(location) => self.image(ui, &location),
-            // `inspect model.onnx` with a slip of the pen is about a file, not about a registry called "model.onnx".
-            Err(_) if !self.what.contains(':') => self.model(ui, path),
-            Err(error) => Err(CliError::Location(error)),
+        match options::image(&self.what)? {
+            Some(location) => self.image(ui, &location),
+            None => self.model(ui, Path::new(&self.what)),
         }
     }
 

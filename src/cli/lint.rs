@@ -5,11 +5,17 @@ use std::path::Path;
 use super::CliError;
 use super::gate::{self, AllowArgs};
 use super::options::{self, Format, RegistryArgs};
+use super::patch::annotations;
+use super::resolve::Found;
+use crate::image::annotations::RUNTIME;
+use crate::image::in_layout;
 use crate::kserve::{Delivery, Generation, Runtime};
 use crate::model::lint::{self, Finding, Rule, Severity, Target};
-use crate::model::{self, Links, Model, ModelError, ReadOptions, ServingLayout};
+use crate::model::{self, Links, Model, ModelError, ModelFile, ReadOptions, ServingLayout};
+use crate::oci::{Location, Reference};
 use crate::report::Ui;
 use crate::report::lint::{self as report, LintReport};
+use crate::store::Access;
 
 /// The verb's options.
 #[derive(Debug, clap::Args)]
@@ -56,7 +62,10 @@ impl Args {
             return Ok(ui.data(report::explain(rule).trim_end())?);
         }
         let what = self.what.as_deref().unwrap_or_default();
-        let report = self.report(what, self.examine(Path::new(what)))?;
+        let report = match options::image(what)? {
+            Some(location) => self.image(what, &location)?,
+            None => self.report(what, Vec::new(), self.examine(Path::new(what)))?,
+        };
         match self.format {
             Format::Text => ui.data(report::text(&report).trim_end())?,
             Format::Json => ui.data(report::json(&report)?)?,
@@ -71,9 +80,27 @@ impl Args {
         Ok((model, layout))
     }
 
+    /// The model in an image, as it lies there: for the server whose layout the image says it has.
+    fn image(&self, what: &str, location: &Location) -> Result<LintReport, CliError> {
+        let found = Found::at(location, &self.registry, Access::Read)?;
+        let files = files_of(&found)?;
+        let runtime = annotations(&found.manifest)?.get(RUNTIME).and_then(|name| name.parse().ok());
+        let runtime = self.runtime.or(runtime).unwrap_or(Runtime::Raw);
+        let examined = model::read_files(Path::new(what), files).and_then(|model| {
+            let layout = model::lay_out(&model, Some(Runtime::Raw), "model")?;
+            Ok((model, ServingLayout { runtime, ..layout }))
+        });
+        self.report(what, found.location.reference().into_iter().collect(), examined)
+    }
+
     /// What is to be told. A model that cannot be read is a finding; nothing allows it away.
-    fn report(&self, what: &str, examined: Result<(Model, ServingLayout), ModelError>) -> Result<LintReport, CliError> {
-        let target = Target { deliveries: self.delivery.clone(), generation: self.kserve, names: Vec::new() };
+    fn report(
+        &self,
+        what: &str,
+        names: Vec<Reference>,
+        examined: Result<(Model, ServingLayout), ModelError>,
+    ) -> Result<LintReport, CliError> {
+        let target = Target { deliveries: self.delivery.clone(), generation: self.kserve, names };
         let (format, runtime, findings) = match examined {
             Ok((model, layout)) => {
                 let findings = self.weighed(lint::lint(&model, &layout, &target)?);
@@ -97,4 +124,15 @@ impl Args {
         };
         findings.into_iter().map(heavier).collect()
     }
+}
+
+/// The model's files in their layers.
+fn files_of(found: &Found) -> Result<Vec<ModelFile>, CliError> {
+    let Location::Layout { dir, .. } = &found.location else {
+        return Err(CliError::usage(
+            format!("`{}` is not in a layout", found.location),
+            "lint reads images in layouts; `modelcar extract REF DIR`, then `modelcar lint DIR` looks at others",
+        ));
+    };
+    Ok(in_layout::model_files(found.store.as_ref(), dir, &found.manifest)?)
 }

@@ -1,6 +1,6 @@
 //! Options that several verbs share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::oci::{Annotations, Location, Timestamp};
@@ -28,6 +28,26 @@ impl RegistryArgs {
     pub(super) fn open(&self, location: &Location, access: Access) -> Result<Box<dyn Store>, CliError> {
         let options = StoreOptions { authfile: self.authfile.clone(), tls_verify: self.tls_verify, ca_file: self.ca_file.clone() };
         Ok(store::open(location, access, &options)?)
+    }
+}
+
+/// The image that a word names, or `None` where it is the path of a model.
+///
+/// # Errors
+/// It is neither.
+pub(super) fn image(what: &str) -> Result<Option<Location>, CliError> {
+    let path = Path::new(what);
+    if path.join("oci-layout").is_file() {
+        return Ok(Some(Location::Layout { dir: path.to_owned(), image: None }));
+    }
+    if path.exists() {
+        return Ok(None);
+    }
+    match what.parse() {
+        Ok(location) => Ok(Some(location)),
+        // `model.onnx` with a slip of the pen is about a file, not about a registry called "model.onnx".
+        Err(_) if !what.contains(':') => Ok(None),
+        Err(error) => Err(CliError::Location(error)),
     }
 }
 

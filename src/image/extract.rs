@@ -19,7 +19,7 @@ use crate::oci::{Descriptor, Platform, RawManifest};
 use crate::store::{Store, StoreError};
 
 /// The most bytes between two entries: headers, long names, extended attributes. A longer name is an attack.
-const MAX_HEADERS: u64 = 1 << 20;
+pub(super) const MAX_HEADERS: u64 = 1 << 20;
 
 /// What was extracted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -269,7 +269,7 @@ fn copy_content<R: Read>(entry: &mut Entry<'_, R>, file: &mut fs::File, layer: &
 }
 
 /// The path below the root if the entry belongs to the model; `None` for the rest of the image.
-fn below_models(name: &[u8]) -> Result<Option<PathBuf>, &'static str> {
+pub(super) fn below_models(name: &[u8]) -> Result<Option<PathBuf>, &'static str> {
     let name = std::str::from_utf8(name).map_err(|_| "its name is not UTF-8")?;
     let parts: Vec<&str> = name.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
     let models = matches!(parts[..], ["models", ..] | [".wh.models" | ".wh..wh..opq"]);
@@ -303,9 +303,9 @@ fn stays_below_models(path: &Path, target: &Path) -> bool {
 }
 
 /// Passes bytes through until the budget is used up.
-struct Guarded<R> {
-    inner: R,
-    budget: Rc<Cell<u64>>,
+pub(super) struct Guarded<R> {
+    pub(super) inner: R,
+    pub(super) budget: Rc<Cell<u64>>,
 }
 
 impl<R: Read> Read for Guarded<R> {

@@ -22,6 +22,7 @@ pub mod compress;
 pub mod copy;
 pub mod extract;
 pub mod hash;
+pub mod in_layout;
 pub mod inspect;
 pub mod listing;
 pub mod plan;
@@ -121,6 +122,12 @@ pub enum ImageError {
         /// What it is.
         media_type: String,
     },
+    /// A layer that cannot be read from any place on.
+    #[error("layer {digest} is compressed, so the model cannot be looked at where it lies")]
+    Compressed {
+        /// The layer.
+        digest: Digest,
+    },
     /// An image without `/models`.
     #[error("the image has no files under /models")]
     NoModels,
@@ -198,6 +205,7 @@ impl ImageError {
             Self::Occupied { .. } => Some("name a directory that does not exist yet; nothing was written".to_owned()),
             Self::Attachment { .. } => Some("look at it with `modelcar inspect`, then move or delete that tag".to_owned()),
             Self::BaseTooDeep { .. } => Some("use a smaller base, or none: modelcar brings its own shell".to_owned()),
+            Self::Compressed { .. } => Some("`modelcar extract REF DIR` unpacks it; then look at DIR".to_owned()),
             Self::NoModels => Some("modelcar reads images that hold a model under /models; `modelcar inspect` shows the layers".to_owned()),
             _ => None,
         }

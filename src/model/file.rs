@@ -13,6 +13,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::pieces::PiecesReader;
+use super::stretch::{Stretch, StretchReader};
 
 /// A file that belongs to a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub enum Content {
     },
     /// Put together from these, in order: a file that is generated, or one that is rewritten on the way into the image.
     Pieces(Arc<[Piece]>),
+    /// In something larger, such as a layer of an image. Such a model is looked at, not packed again.
+    Within(Stretch),
 }
 
 /// A run of bytes in a file that is put together.
@@ -101,6 +104,11 @@ impl ModelFile {
         Self { path, size, executable: false, content: Content::Pieces(pieces.into()) }
     }
 
+    /// A file that lies within something larger.
+    pub(crate) fn within(path: String, stretch: Stretch, size: u64) -> Self {
+        Self { path, size, executable: false, content: Content::Within(stretch) }
+    }
+
     /// Opens it for one pass of exactly [`ModelFile::size`] bytes.
     ///
     /// # Errors
@@ -112,6 +120,7 @@ impl ModelFile {
                 Ok(Box::new(SteadyReader { file, path, stamp, left: self.size }))
             }
             Content::Pieces(pieces) => Ok(Box::new(PiecesReader::new(pieces.clone()))),
+            Content::Within(stretch) => Ok(Box::new(StretchReader::new(stretch.clone(), self.size))),
         }
     }
 
@@ -123,6 +132,7 @@ impl ModelFile {
         match &self.content {
             Content::Disk { .. } => Ok(Box::new(self.open_unchanged()?.0)),
             Content::Pieces(pieces) => Ok(Box::new(PiecesReader::new(pieces.clone()))),
+            Content::Within(stretch) => Ok(Box::new(StretchReader::new(stretch.clone(), self.size))),
         }
     }
 

@@ -19,6 +19,7 @@ mod lfs;
 pub mod lint;
 mod pickles;
 mod pieces;
+mod stretch;
 mod tree;
 
 use std::path::Path;
@@ -31,6 +32,7 @@ pub use file::{Content, FileChanged, FileStamp, ModelFile, Piece, ReadSeek};
 pub use formats::onnx::inline::OnnxExternal;
 pub use layout::{ModelName, PlacedFile, ServingLayout, Wish, lay_out, lay_out_as};
 pub use lint::Finding;
+pub use stretch::{ByteSource, Stretch};
 pub use tree::{MAX_DEPTH, MAX_FILES, Tree};
 
 /// The name of the format of a model that no format recognises.
@@ -78,7 +80,20 @@ pub struct Model {
 /// # Errors
 /// [`ModelError`] names the file, and for a file that its format cannot read also the byte.
 pub fn read(path: &Path, options: &ReadOptions) -> Result<Model, ModelError> {
-    let tree = Tree::scan(path, options.follow_links)?;
+    read_tree(path, Tree::scan(path, options.follow_links)?, options)
+}
+
+/// Reads a model from files that are not in a folder: those of an image. `name` is what people call it.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_files(name: &Path, files: Vec<ModelFile>) -> Result<Model, ModelError> {
+    // What is in an image is as it will be served.
+    let options = ReadOptions { onnx_external: OnnxExternal::Keep, ..ReadOptions::default() };
+    read_tree(name, Tree::of_files(name, files)?, &options)
+}
+
+fn read_tree(path: &Path, tree: Tree, options: &ReadOptions) -> Result<Model, ModelError> {
     match formats::detect(&tree) {
         Some(format) => read_as(format, tree, options),
         None => unknown(path, tree),

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::support::usage::usage_of;
 use crate::support::registry::Registry;
+use crate::support::usage::usage_of;
 use crate::support::{modelcar, repo_root, run, stdout_of, temp_dir};
 
 fn build(home: &std::path::Path, options: &[&str]) {

@@ -6,7 +6,21 @@ use crate::support::{modelcar, stdout_of, temp_dir};
 fn every_verb_explains_itself() {
     let home = temp_dir();
     let verbs = [
-        "", "ship", "build", "push", "pull", "extract", "inspect", "lint", "check", "keygen", "sign", "verify", "patch", "completions", "man",
+        "",
+        "ship",
+        "build",
+        "push",
+        "pull",
+        "extract",
+        "inspect",
+        "lint",
+        "check",
+        "keygen",
+        "sign",
+        "verify",
+        "patch",
+        "completions",
+        "man",
     ];
     let help = |verb: &&str| {
         let words: Vec<&str> = verb.split_whitespace().chain(["--help"]).collect();

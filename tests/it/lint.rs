@@ -157,6 +157,27 @@ fn a_site_that_cannot_load_the_model_gets_nothing() {
     assert_eq!(code(&ship(&["--allow", "lfs-pointer"])), 0);
 }
 
+#[test]
+fn the_model_in_an_image_is_judged_where_it_lies() {
+    let home = temp_dir();
+    model(home.path(), &BAD);
+    let allow = ["--allow", "lfs-pointer,empty-file"];
+    run(command(home.path(), &["build", "m", "-t", "quay.io/org/model:latest", "-o", "oci:out", "--runtime", "triton"]).args(allow));
+    // What is read must not depend on what the model's folder is now.
+    fs::remove_dir_all(home.path().join("m")).unwrap();
+    let commands: [&[&str]; 3] =
+        [&["lint", "out"], &["lint", "oci:out", "--allow", "lfs-pointer,empty-file", "--kserve", "0.20"], &["lint", "oci:nowhere"]];
+    insta::assert_snapshot!(all_seen(home.path(), &commands));
+}
+
+#[test]
+fn an_image_elsewhere_is_refused_with_the_way() {
+    let home = temp_dir();
+    model(home.path(), &[]);
+    run(&mut command(home.path(), &["build", "m", "-o", "oci-archive:m.tar:v1"]));
+    insta::assert_snapshot!(seen(home.path(), &["lint", "oci-archive:m.tar:v1"]));
+}
+
 /// A table of every rule, for the page of the documentation.
 fn table() -> String {
     let mut text = "| rule | | why | what to do |\n|---|---|---|---|\n".to_owned();

@@ -40,10 +40,21 @@ impl Tree {
     pub fn scan(path: &Path, links: Links) -> Result<Self, ModelError> {
         let metadata = fs::metadata(path).map_err(|error| at_start(path, error))?;
         let tree = if metadata.is_dir() { Self::folder(path, links)? } else { Self::single_file(path, links, &metadata)? };
-        if tree.files.iter().all(|file| file.size == 0) {
-            return Err(ModelError::Empty { path: path.to_owned(), files: tree.files.len() });
+        tree.with_content(path)
+    }
+
+    /// Files that are in no folder; `name` stands for one.
+    pub fn of_files(name: &Path, mut files: Vec<ModelFile>) -> Result<Self, ModelError> {
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        let tree = Self { root: name.to_owned(), files, notes: Vec::new(), scope: Scope::Folder };
+        tree.with_content(name)
+    }
+
+    fn with_content(self, path: &Path) -> Result<Self, ModelError> {
+        if self.files.iter().all(|file| file.size == 0) {
+            return Err(ModelError::Empty { path: path.to_owned(), files: self.files.len() });
         }
-        Ok(tree)
+        Ok(self)
     }
 
     fn folder(path: &Path, links: Links) -> Result<Self, ModelError> {
