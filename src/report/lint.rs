@@ -80,14 +80,15 @@ fn finding_table(findings: &[Judged]) -> String {
     }
     let plain = table::text(&table);
     // Coloured afterwards: the table counts the characters of its cells.
-    plain.lines().map(|line| format!("{}\n", coloured(line))).collect()
+    plain.lines().flat_map(|line| [coloured(line, &style()), "\n".to_owned()]).collect()
 }
 
 fn word(judged: &Judged) -> String {
     if judged.allowed { "allowed".to_owned() } else { judged.finding.severity.to_string() }
 }
 
-fn coloured(line: &str) -> String {
+fn coloured(line: &str, style: &Style) -> String {
+    let style = || style.clone();
     let words = [("error", style().red()), ("warning", style().yellow()), ("allowed", style().yellow()), ("advice", style().dim())];
     let (indent, rest) = line.split_at(line.len() - line.trim_start().len());
     let found = words.iter().find_map(|(word, style)| Some((style.apply_to(*word), rest.strip_prefix(word)?)));
@@ -137,7 +138,7 @@ pub fn line(judged: &Judged) -> String {
     format!("{} {place}{what}", style.apply_to(format!("{}[{}]:", word(judged), rule.id)))
 }
 
-/// [`line`], and what to do about it.
+/// [`line()`], and what to do about it.
 pub fn line_with_fix(judged: &Judged) -> String {
     format!("{}\n  fix: {}", line(judged), judged.finding.rule.fix)
 }
@@ -218,9 +219,7 @@ mod tests {
 
     #[test]
     fn only_the_weight_is_coloured() {
-        console::set_colors_enabled(true);
-        let line = coloured(" warning  pickle  an error");
-        console::set_colors_enabled(false);
+        let line = coloured(" warning  pickle  an error", &style().force_styling(true));
         assert!(line.starts_with(" \u{1b}[") && line.ends_with("m  pickle  an error"), "{line:?}");
     }
 

@@ -1,5 +1,7 @@
 //! Runs every check and brings the findings together.
 
+use std::collections::HashSet;
+
 use super::checks::{CHECKS, TEXT_CHECKS, retold};
 use super::{Finding, text};
 use crate::kserve::{Delivery, Generation};
@@ -25,6 +27,10 @@ pub(super) struct Subject<'a> {
     pub(super) model: &'a Model,
     pub(super) layout: &'a ServingLayout,
     pub(super) target: &'a Target,
+    /// The places of the files that a server would load. A set: a hostile folder has a hundred thousand.
+    mains: HashSet<&'a str>,
+    /// The Python files.
+    pub(super) code: Vec<&'a str>,
 }
 
 /// Looks for everything in [`super::rules`] that the files, their places and the target tell. Sorted by weight, rule and path.
@@ -32,7 +38,7 @@ pub(super) struct Subject<'a> {
 /// # Errors
 /// A file that cannot be read, or that changed since the model was read.
 pub fn lint(model: &Model, layout: &ServingLayout, target: &Target) -> Result<Vec<Finding>, ModelError> {
-    let subject = Subject { model, layout, target };
+    let subject = Subject::new(model, layout, target);
     let mut findings: Vec<_> = model.findings.iter().cloned().filter_map(|finding| retold(&subject, finding)).collect();
     text::each(layout, |text| findings.extend(TEXT_CHECKS.iter().flat_map(|check| check(&subject, text))))?;
     findings.extend(CHECKS.iter().flat_map(|check| check(&subject)));
@@ -45,11 +51,11 @@ fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
         key(a).cmp(&key(b)).then_with(|| (&a.path, &a.what).cmp(&(&b.path, &b.what)))
     });
     findings.dedup();
-    cut(findings)
+    cut(&findings)
 }
 
 /// The first findings of each rule, and how many more there are.
-fn cut(findings: Vec<Finding>) -> Vec<Finding> {
+fn cut(findings: &[Finding]) -> Vec<Finding> {
     let alike = |a: &Finding, b: &Finding| (a.severity, a.rule.id) == (b.severity, b.rule.id);
     findings.chunk_by(alike).flat_map(cut_rule).collect()
 }
@@ -63,7 +69,18 @@ fn cut_rule(findings: &[Finding]) -> Vec<Finding> {
     kept
 }
 
-impl Subject<'_> {
+impl<'a> Subject<'a> {
+    fn new(model: &'a Model, layout: &'a ServingLayout, target: &'a Target) -> Self {
+        let paths = layout.files.iter().map(|placed| placed.file.path.as_str());
+        let code = paths.filter(|path| text::ending(path) == "py").collect();
+        Self { model, layout, target, mains: model.mains.iter().map(String::as_str).collect(), code }
+    }
+
+    /// Whether a server would load the file at this place in the model.
+    pub(super) fn is_main(&self, path: &str) -> bool {
+        self.mains.contains(path)
+    }
+
     /// The deliveries that are judged: those of the target, else those that the platform has, else all.
     pub(super) fn deliveries(&self) -> &[Delivery] {
         match (&self.target.deliveries[..], self.target.generation) {

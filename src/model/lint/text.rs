@@ -10,7 +10,7 @@ const MAX_CONFIG: u64 = 1 << 20;
 /// The longest file of any other name that is read, in bytes: a private key or an LFS pointer has less.
 const MAX_OTHER: u64 = 16 << 10;
 /// All that is read of one model, in bytes.
-const MAX_TOTAL: u64 = 64 << 20;
+const MAX_TOTAL: u64 = 16 << 20;
 /// All files that are opened.
 const MAX_OPENED: usize = 20_000;
 
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn ten_thousand_configurations_are_not_read_to_the_end() {
         let big = ModelFile::generated("c.json", vec![b'x'; usize::try_from(MAX_CONFIG).unwrap()]);
-        assert_eq!(shown(&layout(vec![big; 100])).len(), 64);
+        assert_eq!(shown(&layout(vec![big; 100])).len(), 16);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Code that comes with the model and runs on the server.
 
 use super::super::engine::Subject;
-use super::super::text::{Text, ending, file_name};
+use super::super::text::{Text, file_name};
 use super::super::{Finding, rules};
 use crate::kserve::Runtime;
 
@@ -10,12 +10,10 @@ pub(super) fn auto_map(subject: &Subject<'_>, text: &Text<'_>) -> Vec<Finding> {
     if !text.name().ends_with("config.json") || !text.content.contains("\"auto_map\"") {
         return Vec::new();
     }
-    let files = subject.layout.files.iter().map(|placed| &placed.file.path);
-    let code: Vec<_> = files.filter(|path| ending(path) == "py").collect();
-    let what = if code.is_empty() {
+    let what = if subject.code.is_empty() {
         "auto_map names code that is not here: the server would download and run it".to_owned()
     } else {
-        format!("auto_map names code that comes with the model: {}", crate::model::facts::cut_list(code.iter(), 5))
+        format!("auto_map names code that comes with the model: {}", crate::model::facts::cut_list(subject.code.iter(), 5))
     };
     vec![Finding::at(&rules::REMOTE_CODE, text.path(), what)]
 }

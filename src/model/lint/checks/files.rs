@@ -48,7 +48,7 @@ pub(super) fn empty(subject: &Subject<'_>) -> Vec<Finding> {
     let empty = subject.layout.files.iter().map(|placed| &placed.file).filter(|file| file.size == 0 && !is_meant(&file.path));
     empty
         .map(|file| {
-            let is_weights = WEIGHTS.contains(&ending(&file.path)) || subject.model.mains.contains(&file.path);
+            let is_weights = WEIGHTS.contains(&ending(&file.path)) || subject.is_main(&file.path);
             let severity = if is_weights { Severity::Error } else { Severity::Advice };
             Finding::at(&rules::EMPTY_FILE, &file.path, "has not one byte").weighing(severity)
         })
@@ -60,9 +60,8 @@ pub(super) fn several_models(subject: &Subject<'_>) -> Vec<Finding> {
     let endings = subject.layout.runtime.takes_one_of();
     let is_model = |target: &str, path: &str| {
         // A stray `.json` beside an XGBoost model is told by that format, with the reason why it counts as a model.
-        endings.contains(&ending(target))
-            && !target.contains('/')
-            && (ending(target) != "json" || subject.model.mains.iter().any(|main| main == path))
+        let counts = ending(target) != "json" || subject.is_main(path);
+        counts && endings.contains(&ending(target)) && !target.contains('/')
     };
     let models: Vec<_> =
         subject.layout.files.iter().filter(|placed| is_model(&placed.target, &placed.file.path)).map(|placed| &placed.file.path).collect();

@@ -27,7 +27,7 @@ impl Case {
         Self { runtime, ..self }
     }
 
-    fn as_format(mut self, format: &'static str, mains: &[&str]) -> Self {
+    fn of_format(mut self, format: &'static str, mains: &[&str]) -> Self {
         self.model.format = format;
         self.model.mains = mains.iter().map(|main| (*main).to_owned()).collect();
         self
@@ -94,15 +94,15 @@ fn files_that_are_not_what_a_server_needs() {
         (Case::of(&["a/__init__.py=", "b/.keep=", "a.safetensors"]), None),
         (Case::of(&[&format!("w.bin={POINTER}")]), Some(("lfs-pointer", Error))),
         (Case::of(&[&format!("README={}{POINTER}", "see ")]), None),
-        (Case::of(&["a.xyz"]).as_format("unknown", &[]), Some(("unknown-format", Advice))),
+        (Case::of(&["a.xyz"]).of_format("unknown", &[]), Some(("unknown-format", Advice))),
         (Case::of(&["a.onnx"]), None),
     ]);
 }
 
 #[test]
 fn servers_of_one_file_find_one() {
-    let sklearn = |files: &[&str]| Case::of(files).as_format("sklearn", files).on(Runtime::Sklearnserver);
-    let xgboost = |files: &[&str], mains: &[&str]| Case::of(files).as_format("xgboost", mains).on(Runtime::Xgbserver).in_kserve("0.21");
+    let sklearn = |files: &[&str]| Case::of(files).of_format("sklearn", files).on(Runtime::Sklearnserver);
+    let xgboost = |files: &[&str], mains: &[&str]| Case::of(files).of_format("xgboost", mains).on(Runtime::Xgbserver).in_kserve("0.21");
     check([
         (sklearn(&["a.joblib", "b.pkl"]), Some(("several-models", Error))),
         (sklearn(&["a.joblib", "sub/b.joblib", "README.md"]), None),
@@ -134,7 +134,7 @@ fn configurations_that_fit_another_machine() {
         (Case::of(&["config.properties=model_store=/mnt/models/model-store"]), None),
         (Case::of(&["notes.md=\"/home/ann/v.txt\""]), None),
         (Case::of(&["tokenizer.json=[\"/home/ann\"]"]), None),
-        (Case::of(&["model.json=[\"/tmp/x\"]"]).as_format("lightgbm", &["model.json"]), None),
+        (Case::of(&["model.json=[\"/tmp/x\"]"]).of_format("lightgbm", &["model.json"]), None),
         (Case::of(&["config.json={\"CACHE_DIR\": \"/mnt/models/c\"}"]), Some(("writes-to-own-folder", Warning))),
         (Case::of(&["ngc/hub/blobs/1"]), Some(("writes-to-own-folder", Warning))),
         (Case::of(&["config.json={\"CACHE_DIR\": \"relative\"}", "hub/ngc"]), None),
@@ -200,7 +200,7 @@ fn external_data_by_server_delivery_and_platform() {
 #[test]
 fn xgboost_by_server_delivery_and_platform() {
     use Delivery::{Modelcar, Native};
-    let xgboost = |runtime| Case::of(&["model.ubj"]).as_format("xgboost", &["model.ubj"]).on(runtime);
+    let xgboost = |runtime| Case::of(&["model.ubj"]).of_format("xgboost", &["model.ubj"]).on(runtime);
     let (trap, maybe) = (Some(("realpath-trap", Error)), Some(("realpath-trap", Warning)));
     check([
         (xgboost(Runtime::Mlserver), maybe),
