@@ -27,7 +27,9 @@ const CACHES: [&str; 9] = [
     "VLLM_CACHE_ROOT",
     "workflow_store",
 ];
-/// How far behind its name a setting's value is looked for, in characters.
+/// Paths that are looked at in one file; a configuration has a few.
+const MAX_PLACES: usize = 1000;
+/// How far behind its name a setting's value is looked for, in bytes.
 const REACH: usize = 96;
 
 /// Absolute paths that are values of settings.
@@ -49,7 +51,7 @@ fn absolute_paths(text: &str) -> Vec<String> {
     let mut places: Vec<usize> = unix.chain(windows).filter(|at| begins_a_value(&text[..*at])).collect();
     places.sort_unstable();
     let mut paths: Vec<String> = Vec::new();
-    for at in places {
+    for at in places.into_iter().take(MAX_PLACES) {
         let path = value(&text[at..]);
         if paths.len() <= MAX_PATHS && !FINE.iter().any(|fine| path.starts_with(fine)) && !paths.contains(&path) {
             paths.push(path);
@@ -80,8 +82,10 @@ fn is_history(key: &str) -> bool {
     HISTORY.iter().any(|name| key.ends_with(name))
 }
 
+/// The value that begins here. Never more of the text than is quoted: a hostile one has no end and begins everywhere.
 fn value(text: &str) -> String {
-    text.split(['"', '\'', '\n', '\r', ',', ';', ' ', ']', '}']).next().unwrap_or_default().chars().take(MAX_PATH).collect()
+    let ends = |character: &char| ['"', '\'', '\n', '\r', ',', ';', ' ', ']', '}'].contains(character);
+    text.chars().take(MAX_PATH).take_while(|character| !ends(character)).collect()
 }
 
 /// Settings that make a server write into the model's folder.
@@ -93,10 +97,13 @@ pub(super) fn cache_in_own_folder(_: &Subject<'_>, text: &Text<'_>) -> Vec<Findi
     caches.map(|name| Finding::at(&rules::WRITES_TO_OWN_FOLDER, text.path(), format!("{name} lies in the model's folder"))).collect()
 }
 
+/// Whether a path into the model's folder stands behind this name, in its line.
 fn points_into_models(text: &str, name: &str) -> bool {
-    text.match_indices(name).any(|(at, _)| {
-        let behind: String = text[at + name.len()..].chars().take(REACH).take_while(|character| *character != '\n').collect();
-        ["/mnt/models", "/models"].iter().any(|folder| behind.match_indices(folder).any(|(at, _)| begins_a_value(&behind[..at])))
+    let paths = ["/mnt/models", "/models"].iter().flat_map(|folder| text.match_indices(folder).take(MAX_PLACES)).map(|(at, _)| at);
+    paths.filter(|at| begins_a_value(&text[..*at])).any(|at| {
+        let near = text.get(text.ceil_char_boundary(at.saturating_sub(REACH))..at).unwrap_or_default();
+        let near = near.rsplit('\n').next().unwrap_or_default();
+        near.contains(name)
     })
 }
 
@@ -141,6 +148,16 @@ mod tests {
     }
 
     #[test]
+    fn a_megabyte_without_an_end_costs_no_more_than_its_length() {
+        let begun = std::time::Instant::now();
+        for text in ["=/tmp/".repeat(170_000), "cache_dir ".repeat(100_000), "\"/models".repeat(130_000), " ".repeat(1 << 20)] {
+            absolute_paths(&text);
+            CACHES.iter().for_each(|name| assert!(!points_into_models(&text, name)));
+        }
+        assert!(begun.elapsed().as_secs() < 30, "{:?}: quadratic would be an hour", begun.elapsed());
+    }
+
+    #[test]
     fn a_cache_below_the_model_is_found_in_every_dialect() {
         for (text, expected) in [
             (r#"{"plugin_config": {"CACHE_DIR": "/mnt/models/cache"}}"#, true),
@@ -148,7 +165,7 @@ mod tests {
             ("CACHE_DIR=/mnt/models", true),
             (r#"{"CACHE_DIR": "/tmp/cache"}"#, false),
             ("CACHE_DIR=\nmodel_store=/mnt/models", false),
-            ("CACHE_DIR ü ".repeat(20).as_str(), false),
+            (&format!("CACHE_DIR={} '/models'", "ü".repeat(REACH)), false),
         ] {
             assert_eq!(points_into_models(text, "CACHE_DIR"), expected, "{text}");
         }
