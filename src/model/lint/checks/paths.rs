@@ -101,9 +101,9 @@ pub(super) fn cache_in_own_folder(_: &Subject<'_>, text: &Text<'_>) -> Vec<Findi
 fn points_into_models(text: &str, name: &str) -> bool {
     let paths = ["/mnt/models", "/models"].iter().flat_map(|folder| text.match_indices(folder).take(MAX_PLACES)).map(|(at, _)| at);
     paths.filter(|at| begins_a_value(&text[..*at])).any(|at| {
-        let near = text.get(text.ceil_char_boundary(at.saturating_sub(REACH))..at).unwrap_or_default();
-        let near = near.rsplit('\n').next().unwrap_or_default();
-        near.contains(name)
+        let near = &text.as_bytes()[at.saturating_sub(REACH)..at];
+        let line = near.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        line.windows(name.len()).any(|word| word == name.as_bytes())
     })
 }
 
