@@ -20,6 +20,7 @@ mod settings;
 pub mod sklearn;
 #[cfg(test)]
 pub(super) mod testing;
+pub mod tflite;
 pub mod torchserve;
 pub mod triton;
 pub mod xgboost;
@@ -99,6 +100,7 @@ pub static FORMATS: &[Format] = &[
     onnx::FORMAT,
     openvino::FORMAT,
     savedmodel::FORMAT,
+    tflite::FORMAT,
     torchserve::FORMAT,
     pytorch::TORCHSCRIPT,
     xgboost::FORMAT,
