@@ -38,5 +38,6 @@ mod shell;
 mod shell_grammar;
 mod shell_kserve;
 mod signatures;
+mod table_formats_agree_with_python;
 mod tar_header;
 mod the_whole_way;
