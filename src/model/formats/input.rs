@@ -67,11 +67,6 @@ impl<R: Read + Seek> Input<R> {
         self.size - self.at
     }
 
-    /// The file's size in bytes.
-    pub(super) fn size(&self) -> u64 {
-        self.size
-    }
-
     /// The next byte, which stays the next one; none at the end.
     pub(super) fn peek(&mut self) -> Result<Option<u8>, InputError> {
         use std::io::BufRead as _;
@@ -164,7 +159,7 @@ mod tests {
         let mut input = input(b"0123456789");
         assert_eq!((input.peek().unwrap(), input.byte().unwrap(), input.at()), (Some(b'0'), b'0', 1));
         assert_eq!(input.text(4, 2).unwrap(), "12");
-        assert_eq!((input.at(), input.left(), input.size()), (5, 5, 10));
+        assert_eq!((input.at(), input.left()), (5, 5));
         input.skip(4).unwrap();
         assert_eq!(input.array::<1>().unwrap(), *b"9");
         assert_eq!(input.peek().unwrap(), None);

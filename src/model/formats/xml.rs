@@ -278,9 +278,9 @@ mod tests {
         loop {
             let step = xml.next()?;
             match step {
-                Step::Start => out += &format!("+{}({}) ", xml.path(), xml.attribute_text("a")?),
-                Step::Text => out += &format!("{} ", xml.text()),
-                Step::End => out += &format!("-{} ", xml.name()),
+                Step::Start => out.extend(["+", xml.path(), "(", &xml.attribute_text("a")?, ") "]),
+                Step::Text => out.extend([xml.text(), " "]),
+                Step::End => out.extend(["-", xml.name(), " "]),
                 Step::Done => return Ok(out),
             }
         }
@@ -305,7 +305,7 @@ mod tests {
     #[test]
     fn hostile_documents_are_refused() {
         let laughs = "<!DOCTYPE l [<!ENTITY a 'ha'><!ENTITY b '&a;&a;'>]><l>&b;</l>";
-        let attributes: String = (0..1_000_000).map(|n| format!(" x{n}='1'")).collect();
+        let attributes = " x='1'".repeat(1_500_000);
         for (text, expected) in [
             (laughs.to_owned(), "byte 0: it has a document type"),
             ("<r>".repeat(1_000_000), "byte 3000: more than 1000 elements within elements"),

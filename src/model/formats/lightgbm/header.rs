@@ -176,7 +176,7 @@ mod tests {
             assert_eq!((model.version.as_str(), model.objective.as_str()), ("v4", "multiclass num_class:3"));
             assert_eq!((model.classes.as_str(), model.features(), model.trees), ("3", Some(3), Some(2)));
             assert_eq!(model.feature_names.shown(), "a, b, c");
-            assert_eq!(model.end as usize, text.find("Tree=0").unwrap() + 30);
+            assert_eq!(model.end, text.find("Tree=0").unwrap() as u64 + 30);
         }
     }
 

@@ -16,7 +16,7 @@ fn one_table(fields: &[u16], body: &[u8]) -> Vec<u8> {
     let vtable_size = u16::try_from(4 + 2 * fields.len()).unwrap();
     let table = 8 + u32::from(vtable_size);
     let mut bytes = [&table.to_le_bytes()[..], b"TFL3", &vtable_size.to_le_bytes(), &[0, 0]].concat();
-    fields.iter().for_each(|field| bytes.extend(field.to_le_bytes()));
+    bytes.extend(fields.iter().flat_map(|field| field.to_le_bytes()));
     bytes.extend(i32::from(vtable_size).to_le_bytes());
     bytes.extend(body);
     bytes
@@ -60,7 +60,7 @@ fn hostile_buffers_are_refused() {
         (one_table(&[0, 0, 4], &far), "byte 30: 17179869180 bytes are announced, 0 are left"),
         (one_table(&[0, 0, 0, 4], &far), "byte 32: 4294967295 bytes are announced, 0 are left"),
         (
-            one_table(&[0, 4], &[&4u32.to_le_bytes()[..], &6000u32.to_le_bytes(), &[0; 24_000]].concat()),
+            one_table(&[0, 4], &[&4u32.to_le_bytes()[..], &6000u32.to_le_bytes(), &vec![0; 24_000]].concat()),
             "byte 24: more than 5000 kinds of operators",
         ),
     ] {

@@ -218,8 +218,8 @@ mod tests {
                 Token::EndObject => out.push('}'),
                 Token::BeginArray => out.push('['),
                 Token::EndArray => out.push(']'),
-                Token::Key => out.push_str(&format!("{}=", json.text())),
-                Token::Leaf => out.push_str(&format!("{};", json.text())),
+                Token::Key => out.extend([json.text().as_str(), "="]),
+                Token::Leaf => out.extend([json.text().as_str(), ";"]),
                 Token::Other => out.push('?'),
                 Token::End => return Ok(out),
             }

@@ -57,28 +57,10 @@ fn name<R: Read + Seek>(input: &mut Input<R>) -> Result<Option<String>, InputErr
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
+    use super::super::tests::written;
     use super::*;
     use std::io::Cursor;
-
-    /// A model of the old form as XGBoost 1.7 writes it, as far as it is read.
-    pub(crate) fn written(objective: &str, booster: &str) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        bytes.extend(0.5f32.to_le_bytes());
-        bytes.extend(4u32.to_le_bytes());
-        bytes.extend(3i32.to_le_bytes());
-        bytes.extend([0; 8]);
-        bytes.extend(1u32.to_le_bytes());
-        bytes.extend(7u32.to_le_bytes());
-        bytes.resize(136, 0);
-        for name in [objective, booster] {
-            bytes.extend((name.len() as u64).to_le_bytes());
-            bytes.extend(name.as_bytes());
-        }
-        bytes.extend(12i32.to_le_bytes());
-        bytes.resize(bytes.len() + 156, 0);
-        bytes
-    }
 
     fn read(bytes: &[u8]) -> Result<XgboostModel, XgboostError> {
         super::read(&mut Input::new(Cursor::new(bytes))?)

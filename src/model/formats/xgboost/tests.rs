@@ -2,7 +2,6 @@ use std::fs;
 use std::io::Cursor;
 use std::path::Path;
 
-use super::legacy::tests::written;
 use super::*;
 use crate::model::{Model, ReadOptions, read};
 
@@ -12,6 +11,25 @@ const JSON: &str = r#"{"learner":{"attributes":{},"feature_names":["a","b"],"fea
 
 fn read_model(path: &Path) -> Model {
     read(path, &ReadOptions::default()).unwrap()
+}
+
+/// A model of the old form as XGBoost 1.7 writes it, as far as it is read.
+pub(super) fn written(objective: &str, booster: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    bytes.extend(0.5f32.to_le_bytes());
+    bytes.extend(4u32.to_le_bytes());
+    bytes.extend(3i32.to_le_bytes());
+    bytes.extend([0; 8]);
+    bytes.extend(1u32.to_le_bytes());
+    bytes.extend(7u32.to_le_bytes());
+    bytes.resize(136, 0);
+    for name in [objective, booster] {
+        bytes.extend((name.len() as u64).to_le_bytes());
+        bytes.extend(name.as_bytes());
+    }
+    bytes.extend(12i32.to_le_bytes());
+    bytes.resize(bytes.len() + 156, 0);
+    bytes
 }
 
 /// The same document in UBJSON; texts and lists only.

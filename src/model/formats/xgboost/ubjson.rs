@@ -205,8 +205,8 @@ mod tests {
                 Token::EndObject => out.push('}'),
                 Token::BeginArray => out.push('['),
                 Token::EndArray => out.push(']'),
-                Token::Key => out.push_str(&format!("{}=", document.text())),
-                Token::Leaf => out.push_str(&format!("{};", document.text())),
+                Token::Key => out.extend([document.text().as_str(), "="]),
+                Token::Leaf => out.extend([document.text().as_str(), ";"]),
                 Token::Other => out.push('?'),
                 Token::End => return Ok(out),
             }
