@@ -4,6 +4,9 @@ mod files;
 mod input;
 pub use files::Sample;
 pub use input::InputError;
+pub mod gguf;
+pub mod huggingface;
+pub mod json;
 pub mod lightgbm;
 pub mod mlserver;
 pub mod onnx;
@@ -15,9 +18,11 @@ pub use protobuf::WireError;
 mod protobuf;
 pub mod pytorch;
 pub(super) mod repository;
+pub mod safetensors;
 pub mod savedmodel;
 mod settings;
 pub mod sklearn;
+mod small;
 #[cfg(test)]
 pub(super) mod testing;
 pub mod tflite;
@@ -97,6 +102,10 @@ pub struct Reading {
 
 /// All formats; the first that recognises a model reads it.
 pub static FORMATS: &[Format] = &[
+    diffusers::FORMAT,
+    peft::FORMAT,
+    huggingface::FORMAT,
+    gguf::FORMAT,
     onnx::FORMAT,
     openvino::FORMAT,
     savedmodel::FORMAT,
@@ -108,6 +117,7 @@ pub static FORMATS: &[Format] = &[
     pmml::FORMAT,
     sklearn::FORMAT,
     pytorch::PYTORCH,
+    safetensors::FORMAT,
     // Folders that a server knows, whatever is in them.
     triton::FORMAT,
     mlserver::FORMAT,

@@ -1,0 +1,118 @@
+//! The weight files of a folder: which of them a server loads, and whether they are all there.
+
+use std::collections::BTreeSet;
+
+use super::index::{Index, Shard};
+use crate::model::facts::cut_list;
+use crate::model::formats::safetensors::{Weights, is_safetensors};
+use crate::model::formats::small::is_at_top;
+use crate::model::lint::{Finding, rules};
+use crate::model::{Facts, ModelError, ModelFile, Tree};
+
+/// The index, and the file that takes its place for a small model: safetensors, then pickles. Servers look in this order.
+const SAFETENSORS: (&str, &str) = ("model.safetensors.index.json", "model.safetensors");
+const PICKLES: (&str, &str) = ("pytorch_model.bin.index.json", "pytorch_model.bin");
+
+/// Findings of one kind that are told one by one.
+const MAX_FINDINGS: usize = 16;
+
+/// What a server loads of the weights.
+#[derive(Debug, Default)]
+pub(super) struct WeightFiles {
+    headers: Weights,
+    /// The places of the files that are loaded and there.
+    used: BTreeSet<String>,
+    /// Where loading begins: the index, or the first file.
+    pub(super) first: String,
+    pub(super) findings: Vec<Finding>,
+    pub(super) notes: Vec<String>,
+}
+
+/// Whether a file's name is one of weights as transformers writes them.
+pub(super) fn is_weights(path: &str) -> bool {
+    is_safetensors(path) || is_pickle(path)
+}
+
+fn is_pickle(path: &str) -> bool {
+    path.starts_with("pytorch_model") && path.ends_with(".bin")
+}
+
+impl WeightFiles {
+    /// Looks at the weight files at the top of a folder.
+    pub(super) fn read(tree: &Tree) -> Result<Self, ModelError> {
+        let top = || tree.files().iter().filter(|file| is_at_top(&file.path));
+        let safetensors: Vec<_> = top().filter(|file| is_safetensors(&file.path)).collect();
+        let pickles: Vec<_> = top().filter(|file| is_pickle(&file.path)).collect();
+        let mut files = Self { headers: Weights::read(tree, safetensors.iter().copied())?, ..Self::default() };
+        files.findings.append(&mut files.headers.findings);
+        if safetensors.is_empty() {
+            files.choose(tree, PICKLES, &pickles)?;
+        } else {
+            files.choose(tree, SAFETENSORS, &safetensors)?;
+            files.notes.extend(pickles.first().map(|file| format!("{} is not loaded: servers take the safetensors files", file.path)));
+        }
+        Ok(files)
+    }
+
+    /// The files of the index; else the one file of a small model; else all.
+    fn choose(&mut self, tree: &Tree, (index, single): (&str, &str), all: &[&ModelFile]) -> Result<(), ModelError> {
+        if let Some(file) = tree.file(index) {
+            self.first = index.to_owned();
+            self.follow(tree, file)?;
+        } else if tree.file(single).is_some() {
+            self.first = single.to_owned();
+            self.used.insert(single.to_owned());
+        } else {
+            self.first = all.first().map_or_else(String::new, |file| file.path.clone());
+            self.used.extend(all.iter().map(|file| file.path.clone()));
+        }
+        let orphans = all.iter().filter(|file| !self.used.contains(&file.path)).take(MAX_FINDINGS);
+        let orphan = |file: &&ModelFile| Finding::at(&rules::ORPHAN_WEIGHTS, &file.path, format!("{} does not name it", self.first));
+        self.findings.extend(orphans.map(orphan).collect::<Vec<_>>());
+        Ok(())
+    }
+
+    fn follow(&mut self, tree: &Tree, file: &ModelFile) -> Result<(), ModelError> {
+        let index = self.index(file).map_err(|error| error.of(tree, file, super::NAME))?;
+        let mut missing = Vec::new();
+        for (name, shard) in &index.shards {
+            match tree.file(name) {
+                Some(_) => self.found(&file.path, name, shard),
+                None => missing.push(name),
+            }
+        }
+        for name in missing.iter().take(MAX_FINDINGS) {
+            self.findings.push(Finding::at(&rules::MISSING_SHARD, &file.path, format!("\"{name}\" is not there")));
+        }
+        if let Some(more) = missing.len().checked_sub(MAX_FINDINGS).filter(|more| *more > 0) {
+            self.findings.push(Finding::at(&rules::MISSING_SHARD, &file.path, format!("{more} more files are not there")));
+        }
+        Ok(())
+    }
+
+    fn index(&self, file: &ModelFile) -> Result<Index, crate::model::formats::json::JsonError> {
+        let input = file.open().map_err(|source| crate::model::formats::json::JsonError::Io { offset: 0, source })?;
+        Index::read(input, file.size, |shard, tensor| self.headers.holds(shard, tensor).unwrap_or(true))
+    }
+
+    fn found(&mut self, index: &str, name: &str, shard: &Shard) {
+        self.used.insert(name.to_owned());
+        if let Some(tensor) = &shard.first_missing {
+            let more = if shard.missing > 1 { format!(", nor are {} more", shard.missing - 1) } else { String::new() };
+            self.findings.push(Finding::at(&rules::INDEX_MISMATCH, index, format!("tensor \"{tensor}\" is not in \"{name}\"{more}")));
+        }
+    }
+
+    /// Adds the facts.
+    pub(super) fn tell(&self, packed: bool, facts: &mut Facts) {
+        let tally = self.headers.tally(|path| self.used.contains(path));
+        let integers = ["uint8", "int32", "uint32"].iter().any(|dtype| tally.elements.contains_key(*dtype));
+        if packed && integers {
+            tally.tell_packed(facts)
+        } else {
+            tally.tell(facts)
+        }
+        let kind = if self.used.iter().any(|path| is_pickle(path)) { " (pickle)" } else { "" };
+        facts.add("weight-files", "weight files", format!("{}{kind}", cut_list(self.used.iter(), 3)));
+    }
+}
