@@ -3,7 +3,7 @@
 //! Only facts that follow from the content and the options: nothing of the machine, the path or the clock.
 
 use super::base::Base;
-use crate::model::{Model, ServingLayout, TensorInfo};
+use crate::model::{Model, ServingLayout, TensorInfo, card};
 use crate::oci::{Annotations, Timestamp};
 
 /// The digest of the model's files, independent of layers: see [`super::compose`].
@@ -32,6 +32,9 @@ pub(super) fn of(model: &Model, layout: &ServingLayout, base: &Base, created: Ti
     ]);
     for fact in &model.facts.items {
         annotations.insert(format!("{FACT_PREFIX}{}", fact.key), short(&fact.value));
+    }
+    if let Some(licence) = model.facts.get("licence").and_then(card::spdx) {
+        annotations.insert("org.opencontainers.image.licenses".to_owned(), licence.to_owned());
     }
     for (key, tensors) in [(INPUTS, &model.facts.inputs), (OUTPUTS, &model.facts.outputs)] {
         if !tensors.is_empty() {

@@ -10,6 +10,7 @@
 //! A new format is one file in `formats/` and one line in its table. Nothing that is derived here depends on the name or the
 //! place of the model's own folder: the same files give the same image on every machine.
 
+pub mod card;
 mod error;
 mod facts;
 mod file;
@@ -102,6 +103,7 @@ fn read_tree(path: &Path, tree: Tree, options: &ReadOptions) -> Result<Model, Mo
 
 fn read_as(format: &'static formats::Format, tree: Tree, options: &ReadOptions) -> Result<Model, ModelError> {
     let mut reading = (format.read)(&tree).map_err(|error| lfs::blame(error, &tree))?;
+    card::facts(&tree, &mut reading.facts);
     formats::repository::describe(&tree, &mut reading.facts);
     reading.findings.extend(pickles::findings(&tree, &reading)?);
     let root = tree.shown("");
@@ -117,10 +119,12 @@ fn read_as(format: &'static formats::Format, tree: Tree, options: &ReadOptions) 
 }
 
 fn unknown(path: &Path, tree: Tree) -> Result<Model, ModelError> {
+    let mut facts = Facts::default();
+    card::facts(&tree, &mut facts);
     let findings = pickles::findings(&tree, &formats::Reading::default())?;
     let (files, mut notes) = tree.into_parts();
     notes.push(format!("no known format in {}: packed as it is", path.display()));
-    Ok(Model { format: UNKNOWN_FORMAT, facts: Facts::default(), files, mains: Vec::new(), findings, notes })
+    Ok(Model { format: UNKNOWN_FORMAT, facts, files, mains: Vec::new(), findings, notes })
 }
 
 #[cfg(test)]

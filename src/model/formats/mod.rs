@@ -102,8 +102,8 @@ pub struct Reading {
 
 /// All formats; the first that recognises a model reads it.
 pub static FORMATS: &[Format] = &[
-    diffusers::FORMAT,
-    peft::FORMAT,
+    huggingface::diffusers::FORMAT,
+    huggingface::peft::FORMAT,
     huggingface::FORMAT,
     gguf::FORMAT,
     onnx::FORMAT,
