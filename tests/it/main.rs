@@ -19,6 +19,7 @@ mod kserve_storage;
 mod large_models;
 mod layout;
 mod lint;
+mod llm_formats_agree_with_python;
 mod loads_through_the_modelcar_link;
 mod nothing_is_sent_twice;
 mod onnx_agrees_with_python;

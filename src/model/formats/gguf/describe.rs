@@ -17,6 +17,9 @@ const OF_ARCHITECTURE: [(&str, &str, &str); 6] = [
     ("expert_count", "experts", "experts"),
 ];
 
+/// Types that are told: all that are known.
+const MAX_TYPES: usize = 40;
+
 /// The facts of a model; `tensors` are those of all its parts.
 pub(super) fn facts(file: &GgufFile, tensors: &Tensors) -> Facts {
     let mut facts = Facts::default();
@@ -38,8 +41,8 @@ fn add_tensors(facts: &mut Facts, tensors: &Tensors) {
     let elements = tensors.types.iter().map(|(kind, count)| format!("{kind} {}", count.elements));
     let counts = tensors.types.iter().map(|(kind, count)| format!("{kind} {}", count.tensors));
     facts.add("parameters", "parameters", tensors.elements().to_string());
-    facts.add("parameter-types", "parameter types", cut_list(elements, 32));
-    facts.add("tensor-types", "tensor types", cut_list(counts, 32));
+    facts.add("parameter-types", "parameter types", cut_list(elements, MAX_TYPES));
+    facts.add("tensor-types", "tensor types", cut_list(counts, MAX_TYPES));
 }
 
 /// Without a value where it is a list: some networks have another number in each layer.

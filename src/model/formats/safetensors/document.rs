@@ -17,6 +17,9 @@ const MAX_METADATA: usize = 16;
 /// Types that are told apart; twenty-two exist.
 const MAX_TYPES: usize = 64;
 
+/// The longest name that is copied, in bytes.
+const MAX_NAME: usize = 64 << 10;
+
 /// What a header says.
 #[derive(Debug, Default)]
 pub(super) struct Document<'a> {
@@ -92,7 +95,7 @@ impl<'de> Document<'de> {
     }
 }
 
-/// A text that is borrowed where nothing in it is escaped.
+/// A name; borrowed where nothing in it is escaped.
 struct Name<'a>(Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Name<'de> {
@@ -107,7 +110,7 @@ impl<'de> Visitor<'de> for NameVisitor {
     type Value = Name<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text")
+        f.write_str("a name")
     }
 
     fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Name<'de>, E> {
@@ -115,6 +118,9 @@ impl<'de> Visitor<'de> for NameVisitor {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Name<'de>, E> {
+        if text.len() > MAX_NAME {
+            return Err(E::custom(format!("a name of {} bytes", text.len())));
+        }
         Ok(Name(Cow::Owned(text.to_owned())))
     }
 }
@@ -174,10 +180,33 @@ impl<'de> Visitor<'de> for MetadataVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Metadata, A::Error> {
         let mut kept = BTreeMap::new();
         while kept.len() < MAX_METADATA {
-            let Some((Name(key), Name(value))) = access.next_entry()? else { return Ok(Metadata(kept)) };
-            kept.insert(beginning(&key), beginning(&value));
+            let Some((Short(key), Short(value))) = access.next_entry()? else { return Ok(Metadata(kept)) };
+            kept.insert(key, value);
         }
-        while access.next_entry::<IgnoredAny, Name<'_>>()?.is_some() {}
+        while access.next_entry::<IgnoredAny, Short>()?.is_some() {}
         Ok(Metadata(kept))
+    }
+}
+
+/// The beginning of a text: trainers write megabytes of statistics into one.
+struct Short(String);
+
+impl<'de> Deserialize<'de> for Short {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(ShortVisitor)
+    }
+}
+
+struct ShortVisitor;
+
+impl Visitor<'_> for ShortVisitor {
+    type Value = Short;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Short, E> {
+        Ok(Short(beginning(text)))
     }
 }

@@ -53,6 +53,13 @@ fn counts_elements_by_type_and_knows_every_name() {
 }
 
 #[test]
+fn long_statistics_in_the_metadata_are_kept_in_part() {
+    let statistics = "{\\\"tag\\\": 1}".repeat(50_000);
+    let header = read(file(&format!(r#"{{"__metadata__":{{"ss_tag_frequency":"{statistics}","format":"pt"}}}}"#), 0)).unwrap();
+    assert_eq!((header.metadata["ss_tag_frequency"].len(), &*header.metadata["format"]), (1024, "pt"));
+}
+
+#[test]
 fn what_is_wrong_is_refused_with_its_byte_or_tensor() {
     let entry =
         |name: &str, begin: u64, end: u64| format!(r#""{name}":{{"dtype":"U8","shape":[{}],"data_offsets":[{begin},{end}]}}"#, end - begin);
@@ -102,6 +109,7 @@ fn what_is_wrong_is_refused_with_its_byte_or_tensor() {
         ),
         ("a hole at the begin", file(&list(&[entry("a", 1, 4)]), 4), r#"tensor "a": its data begin at 1"#),
         ("bytes after the end", file(&list(&[entry("a", 0, 4)]), 7), "3 bytes after the last tensor belong to none"),
+        ("a long escaped name", file(&format!("{{\"\\u00e4{}\":1}}", "x".repeat(100_000)), 0), "a name of 100002 bytes"),
         ("metadata twice", file(r#"{"__metadata__":{},"__metadata__":{}}"#, 0), "`__metadata__` is there twice"),
         ("metadata of numbers", file(r#"{"__metadata__":{"a":1}}"#, 0), "expected a text"),
         (
