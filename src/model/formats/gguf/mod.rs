@@ -69,15 +69,13 @@ impl Models<'_> {
             part.as_ref().and_then(|part| self.all.iter().position(|other| other.part.as_ref().is_some_and(|other| other.is_beside(part))));
         let first = self.header(file, part.as_ref())?;
         let tensors = first.as_ref().map(|file| file.tensors.clone()).unwrap_or_default();
-        match known.and_then(|at| self.all.get_mut(at)) {
-            Some(found) => found.tensors.merge(&tensors),
-            None => {
-                let others = part.as_ref().map(|part| part.others(self.tree, &file.path)).transpose()?;
-                self.all.push(Found { path: file.path.clone(), part, first, tensors });
-                self.add_others(others.unwrap_or_default())?;
-            }
+        if let Some(found) = known.and_then(|at| self.all.get_mut(at)) {
+            found.tensors.merge(&tensors);
+            return Ok(());
         }
-        Ok(())
+        let others = part.as_ref().map(|part| part.others(self.tree, &file.path)).transpose()?;
+        self.all.push(Found { path: file.path.clone(), part, first, tensors });
+        self.add_others(others.unwrap_or_default())
     }
 
     /// The other parts; beside a single file they come along.

@@ -101,7 +101,7 @@ impl TensorType {
     /// The bytes of a tensor whose rows have `row` elements: rows are whole blocks. None where that cannot be.
     pub(super) fn bytes(&self, elements: u64, row: u64) -> Option<u64> {
         let (block, bytes) = self.block?;
-        if row % block != 0 {
+        if !row.is_multiple_of(block) {
             return None;
         }
         (elements / block).checked_mul(bytes)

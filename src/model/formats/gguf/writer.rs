@@ -35,7 +35,7 @@ impl Writer {
     }
 
     pub(super) fn length(&self, number: u64) -> Vec<u8> {
-        if self.version == 1 { self.u32(u32::try_from(number).unwrap()).to_vec() } else { self.u64(number).to_vec() }
+        if self.version == 1 { self.u32(u32::try_from(number).unwrap_or(u32::MAX)).to_vec() } else { self.u64(number).to_vec() }
     }
 
     pub(super) fn string(&self, text: &str) -> Vec<u8> {
@@ -85,8 +85,8 @@ impl Writer {
 
     pub(super) fn tensor_at(mut self, name: &str, kind: u32, shape: &[u64], offset: u64) -> Self {
         let mut info = self.string(name);
-        info.extend(self.u32(u32::try_from(shape.len()).unwrap()));
-        shape.iter().for_each(|size| info.extend(self.length(*size)));
+        info.extend(self.u32(u32::try_from(shape.len()).unwrap_or(u32::MAX)));
+        info.extend(shape.iter().flat_map(|size| self.length(*size)));
         info.extend(self.u32(kind));
         info.extend(self.u64(offset));
         self.tensors.extend(info);
@@ -108,7 +108,7 @@ impl Writer {
     pub(super) fn file(&self) -> Vec<u8> {
         let mut bytes = self.header();
         let data = bytes.len().next_multiple_of(self.alignment);
-        bytes.resize(data + usize::try_from(self.next).unwrap(), 0);
+        bytes.resize(data + usize::try_from(self.next).unwrap_or(0), 0);
         bytes
     }
 }

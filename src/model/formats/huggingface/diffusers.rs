@@ -24,7 +24,7 @@ fn read(tree: &Tree) -> Result<Reading, ModelError> {
     let weights = Weights::read(tree, tree.files().iter().filter(|file| is_safetensors(&file.path)))?;
     let mut facts = Facts::default();
     tell(&pipeline, &mut facts);
-    weights.tally(|path| is_loaded(path)).tell(&mut facts);
+    weights.tally(is_loaded).tell(&mut facts);
     let note = "no model server that KServe ships loads a diffusers pipeline".to_owned();
     Ok(Reading { facts, mains: vec![PIPELINE.to_owned()], findings: weights.findings, notes: vec![note], ..Reading::default() })
 }

@@ -44,8 +44,7 @@ const TEXT_ARCHITECTURES: [&str; 3] = ["ForCausalLM", "LMHeadModel", "ForConditi
 
 /// Weights at the top, and a configuration that names a network. A tokenizer tells as much: then the configuration was forgotten.
 fn detect(tree: &Tree) -> bool {
-    let has_weights = tree.files().iter().any(|file| is_at_top(&file.path) && weight_files::is_weights(&file.path));
-    has_weights
+    has_weights(tree)
         && match tree.file(CONFIG).map(|file| Outline::of(tree, file, NAME)) {
             Some(Ok(config)) => config.get("architectures").is_something() || config.get("model_type").is_something(),
             Some(Err(_)) => true,

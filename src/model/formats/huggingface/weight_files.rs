@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use super::index::{Index, Shard};
 use crate::model::facts::cut_list;
+use crate::model::formats::json::JsonError;
 use crate::model::formats::safetensors::{Weights, is_safetensors};
-use crate::model::formats::small::is_at_top;
+use crate::model::formats::small::{has_extension, is_at_top};
 use crate::model::lint::{Finding, rules};
 use crate::model::{Facts, ModelError, ModelFile, Tree};
 
@@ -34,7 +35,7 @@ pub(super) fn is_weights(path: &str) -> bool {
 }
 
 fn is_pickle(path: &str) -> bool {
-    path.starts_with("pytorch_model") && path.ends_with(".bin")
+    path.starts_with("pytorch_model") && has_extension(path, "bin")
 }
 
 impl WeightFiles {
@@ -57,10 +58,10 @@ impl WeightFiles {
     /// The files of the index; else the one file of a small model; else all.
     fn choose(&mut self, tree: &Tree, (index, single): (&str, &str), all: &[&ModelFile]) -> Result<(), ModelError> {
         if let Some(file) = tree.file(index) {
-            self.first = index.to_owned();
+            index.clone_into(&mut self.first);
             self.follow(tree, file)?;
         } else if tree.file(single).is_some() {
-            self.first = single.to_owned();
+            single.clone_into(&mut self.first);
             self.used.insert(single.to_owned());
         } else {
             self.first = all.first().map_or_else(String::new, |file| file.path.clone());
@@ -90,8 +91,8 @@ impl WeightFiles {
         Ok(())
     }
 
-    fn index(&self, file: &ModelFile) -> Result<Index, crate::model::formats::json::JsonError> {
-        let input = file.open().map_err(|source| crate::model::formats::json::JsonError::Io { offset: 0, source })?;
+    fn index(&self, file: &ModelFile) -> Result<Index, JsonError> {
+        let input = file.open().map_err(|source| JsonError::Io { offset: 0, source })?;
         Index::read(input, file.size, |shard, tensor| self.headers.holds(shard, tensor).unwrap_or(true))
     }
 
@@ -108,9 +109,9 @@ impl WeightFiles {
         let tally = self.headers.tally(|path| self.used.contains(path));
         let integers = ["uint8", "int32", "uint32"].iter().any(|dtype| tally.elements.contains_key(*dtype));
         if packed && integers {
-            tally.tell_packed(facts)
+            tally.tell_packed(facts);
         } else {
-            tally.tell(facts)
+            tally.tell(facts);
         }
         let kind = if self.used.iter().any(|path| is_pickle(path)) { " (pickle)" } else { "" };
         facts.add("weight-files", "weight files", format!("{}{kind}", cut_list(self.used.iter(), 3)));
