@@ -180,7 +180,7 @@ fn a_file_of_69_bytes_that_announces_fifty_million_values_is_an_error_at_once() 
     assert_eq!(bytes.len(), 69);
     let start = Instant::now();
     assert!(read(bytes).is_err());
-    assert!(start.elapsed() < Duration::from_millis(5), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_millis(200), "{:?}", start.elapsed());
 }
 
 #[test]
