@@ -151,7 +151,7 @@ impl ModelArgs {
     pub(super) fn read(&self, names: &[Location]) -> Result<(Model, ServingLayout), CliError> {
         let follow_links = if self.follow_links { Links::Anywhere } else { Links::Inside };
         let onnx_external = self.onnx_external.into();
-        let model = model::read(&self.model, &ReadOptions { follow_links, onnx_external })?;
+        let model = model::read(&self.model, &ReadOptions { follow_links, onnx_external, ..ReadOptions::default() })?;
         let layout = model::lay_out(&model, self.runtime, &self.name(names))?;
         Ok((model, layout))
     }

@@ -95,6 +95,32 @@ pub enum ModelError {
         /// What it says.
         target: PathBuf,
     },
+    /// A pattern that is no glob.
+    #[error("{pattern:?} is not a pattern of files: {why}")]
+    Pattern {
+        /// What was written, shortened.
+        pattern: String,
+        /// Why not.
+        why: String,
+    },
+    /// A `.modelignore` that cannot be read.
+    #[error("cannot read line {line} of {}: {why}", path.display())]
+    IgnoreFile {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// Why not.
+        why: String,
+    },
+    /// A repository of the Hugging Face cache that does not say which snapshot is meant.
+    #[error("{} is a Hugging Face cache with {}", path.display(), snapshots(found))]
+    Snapshots {
+        /// The repository.
+        path: PathBuf,
+        /// The snapshots.
+        found: Vec<String>,
+    },
     /// A file that is not what its name says. The format's own error says where and why.
     #[error("cannot read {} as {format}", path.display())]
     Unreadable {
@@ -191,6 +217,11 @@ impl ModelError {
         move |source| Self::Io { action, path, source }
     }
 
+    /// A pattern of the user.
+    pub(super) fn pattern(pattern: &str, why: impl std::fmt::Display) -> Self {
+        Self::Pattern { pattern: pattern.chars().take(200).collect(), why: why.to_string() }
+    }
+
     /// What the user can do.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -212,6 +243,13 @@ impl ModelError {
             Self::NotOneModel { .. } => {
                 Some("give the one file to serve as MODEL, or keep the folder as it is with `--runtime raw`".to_owned())
             }
+            Self::Pattern { .. } | Self::IgnoreFile { .. } => {
+                Some("patterns are those of a .gitignore: `*.bin`, `/original/`, `!keep.bin`".to_owned())
+            }
+            Self::Snapshots { path, found } => match found.first() {
+                Some(first) => Some(format!("give one of them as MODEL, such as {}", path.join("snapshots").join(first).display())),
+                None => Some("download the model first, such as with `hf download`".to_owned()),
+            },
             Self::NotOneFile { .. } => Some(
                 "leave out the others with `--exclude NAME`, give the one file to serve as MODEL, or keep the folder as it is with \
                  `--runtime raw`"
@@ -242,6 +280,13 @@ fn listed(names: &[String]) -> String {
         1 => format!("is only {shown}"),
         count if count <= SHOWN => format!("are {shown}"),
         count => format!("are {shown} … and {} more", count - SHOWN),
+    }
+}
+
+fn snapshots(found: &[String]) -> String {
+    match found.len() {
+        0 => "no snapshot".to_owned(),
+        _ => format!("several snapshots: {}", super::facts::cut_list(found.iter().map(|name| super::facts::printable(name)), 5)),
     }
 }
 

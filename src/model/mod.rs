@@ -40,12 +40,23 @@ pub use tree::{MAX_DEPTH, MAX_FILES, Tree};
 pub const UNKNOWN_FORMAT: &str = "unknown";
 
 /// How to read a model.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadOptions {
     /// Which symbolic links are followed.
     pub follow_links: Links,
     /// What becomes of ONNX external data.
     pub onnx_external: OnnxExternal,
+    /// Which files of a folder belong to the model.
+    pub patterns: Patterns,
+}
+
+/// The user's patterns for the files of a folder, as in a `.gitignore`; a `.modelignore` in the folder counts too.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Patterns {
+    /// What belongs to the model though something else leaves it out. Secrets come back only by their exact name.
+    pub include: Vec<String>,
+    /// What does not.
+    pub exclude: Vec<String>,
 }
 
 /// Which symbolic links are followed. A link is always packed as the file or folder it points to, never as a link.
@@ -81,7 +92,7 @@ pub struct Model {
 /// # Errors
 /// [`ModelError`] names the file, and for a file that its format cannot read also the byte.
 pub fn read(path: &Path, options: &ReadOptions) -> Result<Model, ModelError> {
-    read_tree(path, Tree::scan(path, options.follow_links)?, options)
+    read_tree(path, Tree::scan_selected(path, options)?, options)
 }
 
 /// Reads a model from files that are not in a folder: those of an image. `name` is what people call it.

@@ -1,16 +1,20 @@
 //! The files under a path, as they are now. Every format reads from a [`Tree`] and never walks on its own, so names, links,
 //! special files and bounds are judged in one place.
 
+mod hub;
+mod left_out;
 mod links;
 mod names;
+mod selection;
 mod walk;
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Links, ModelError, ModelFile};
+use super::{Links, ModelError, ModelFile, ReadOptions};
 use links::LinkRule;
+use selection::Selection;
 
 /// More files than this is no model, but somebody's home directory.
 pub const MAX_FILES: usize = 100_000;
@@ -38,8 +42,13 @@ enum Scope {
 impl Tree {
     /// The files of the model at `path`, a file or a folder; `path` itself may be a link.
     pub fn scan(path: &Path, links: Links) -> Result<Self, ModelError> {
+        Self::scan_selected(path, &ReadOptions { follow_links: links, ..ReadOptions::default() })
+    }
+
+    /// Like [`Self::scan`], of the files that the options select. A repository of the Hugging Face cache stands for its snapshot.
+    pub fn scan_selected(path: &Path, options: &ReadOptions) -> Result<Self, ModelError> {
         let metadata = fs::metadata(path).map_err(|error| at_start(path, error))?;
-        let tree = if metadata.is_dir() { Self::folder(path, links)? } else { Self::single_file(path, links, &metadata)? };
+        let tree = if metadata.is_dir() { Self::folder(path, options)? } else { Self::single_file(path, options.follow_links, &metadata)? };
         tree.with_content(path)
     }
 
@@ -57,10 +66,11 @@ impl Tree {
         Ok(self)
     }
 
-    fn folder(path: &Path, links: Links) -> Result<Self, ModelError> {
-        let rule = LinkRule::below(path, links)?;
-        let (files, notes) = walk::walk(path, &rule)?;
-        Ok(Self { root: path.to_owned(), files, notes, scope: Scope::Folder })
+    fn folder(path: &Path, options: &ReadOptions) -> Result<Self, ModelError> {
+        let (root, note) = hub::snapshot(path)?.map_or((path.to_owned(), None), |(root, note)| (root, Some(note)));
+        let rule = LinkRule::below(&root, options.follow_links)?;
+        let (files, left_out) = walk::walk(&root, &rule, &Selection::new(&options.patterns)?)?;
+        Ok(Self { root, files, notes: note.into_iter().chain(left_out).collect(), scope: Scope::Folder })
     }
 
     fn single_file(path: &Path, links: Links, metadata: &fs::Metadata) -> Result<Self, ModelError> {

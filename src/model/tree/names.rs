@@ -31,18 +31,19 @@ fn objection(name: &str) -> Option<&'static str> {
 
 /// Why the file or folder at this place is left out: what tools and systems leave behind, and no server reads.
 pub(super) fn litter(path: &str) -> Option<&'static str> {
-    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-    match name {
-        _ if name.starts_with(".git") => Some("version control"),
-        ".hg" | ".svn" => Some("version control"),
-        ".DS_Store" | "Thumbs.db" | "desktop.ini" => Some("left by the desktop"),
-        "__pycache__" | ".ipynb_checkpoints" => Some("left by Python"),
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let why = match name {
+        _ if name.starts_with(".git") => "version control",
+        ".hg" | ".svn" => "version control",
+        ".DS_Store" | "Thumbs.db" | "desktop.ini" => "left by the desktop",
+        "__pycache__" | ".ipynb_checkpoints" => "left by Python",
         ".env" | ".netrc" | ".npmrc" | ".pypirc" | ".ssh" | ".aws" | ".kube" | ".docker" | "id_rsa" | "id_ed25519" | "cosign.key" => {
-            Some("it may hold a secret, and an image is public to all who can pull it")
+            "it may hold a secret, and an image is public to all who can pull it"
         }
-        "huggingface" if folder == ".cache" || folder.ends_with("/.cache") => Some("left by the download"),
-        _ => None,
-    }
+        ".cache" => "a cache, such as the download's",
+        _ => return None,
+    };
+    Some(why)
 }
 
 #[cfg(test)]
@@ -78,10 +79,10 @@ mod tests {
 
     #[test]
     fn what_tools_leave_behind_is_no_part_of_a_model() {
-        for path in [".git", "sub/.gitattributes", ".DS_Store", "a/__pycache__", ".cache/huggingface", "a/.cache/huggingface"] {
+        for path in [".git", "sub/.gitattributes", ".DS_Store", "a/__pycache__", ".cache", "a/.cache"] {
             assert!(litter(path).is_some(), "{path}");
         }
-        for path in ["model.git", "cache/huggingface", "x.cache/huggingface", "huggingface", ".cache", "config.json", ".config"] {
+        for path in ["model.git", "cache/huggingface", "x.cache/huggingface", "huggingface", ".cached", "config.json", ".config"] {
             assert!(litter(path).is_none(), "{path}");
         }
     }

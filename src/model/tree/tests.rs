@@ -3,7 +3,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use super::*;
-use crate::model::Content;
+use crate::model::{Content, Patterns};
 
 /// A folder with these files; the content of each is its own path.
 fn folder(paths: &[&str]) -> tempfile::TempDir {
@@ -44,16 +44,16 @@ fn a_file_is_found_by_its_place() {
 
 #[test]
 fn litter_is_left_out_and_reported() {
-    let dir = folder(&["model.bin", ".git/config", ".gitattributes", "sub/__pycache__/x.pyc", ".cache/huggingface/x.lock", ".cache/other"]);
+    let dir = folder(&["model.bin", ".git/config", ".gitattributes", "sub/__pycache__/x.pyc", ".cache/huggingface/x.lock", "cache/other"]);
     let tree = scan(dir.path()).unwrap();
-    assert_eq!(paths(&tree), [".cache/other", "model.bin"]);
+    assert_eq!(paths(&tree), ["cache/other", "model.bin"]);
     assert_eq!(
         tree.into_parts().1,
         [
-            "left out .cache/huggingface: left by the download",
-            "left out .git: version control",
+            "left out .cache/ (1 file, 25 B): a cache, such as the download's",
+            "left out .git/ (1 file, 11 B): version control",
             "left out .gitattributes: version control",
-            "left out sub/__pycache__: left by Python",
+            "left out sub/__pycache__/ (1 file, 21 B): left by Python",
         ]
     );
 }
@@ -235,4 +235,105 @@ fn an_image_of_an_earlier_build_is_not_packed_again() {
     let (files, notes) = Tree::scan(dir.path(), Links::Inside).unwrap().into_parts();
     assert_eq!(files.iter().map(|file| file.path.as_str()).collect::<Vec<_>>(), ["model.bin", "sub/index.json"]);
     assert!(notes.iter().any(|note| note.contains("modelcar.oci")) && notes.iter().any(|note| note.contains(".env")), "{notes:?}");
+}
+
+fn select(path: &Path, include: &[&str], exclude: &[&str]) -> Tree {
+    let owned = |patterns: &[&str]| patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
+    let patterns = Patterns { include: owned(include), exclude: owned(exclude) };
+    Tree::scan_selected(path, &ReadOptions { patterns, ..ReadOptions::default() }).unwrap()
+}
+
+fn write(dir: &tempfile::TempDir, path: &str, text: &str) {
+    fs::write(dir.path().join(path), text).unwrap();
+}
+
+#[test]
+fn modelignore_is_honoured_in_every_folder_and_never_packed() {
+    let dir = folder(&["a.tmp", "keep.tmp", "model.bin", "sub/a.tmp", "sub/b.bin", "sub/deep/b.bin", "logs/x", "logs/keep.tmp"]);
+    write(&dir, ".modelignore", "# comment\n*.tmp\n!keep.tmp\nlogs/\n");
+    write(&dir, "sub/.modelignore", "/b.bin\n!a.tmp\n");
+    assert_eq!(paths(&select(dir.path(), &[], &[])), ["keep.tmp", "model.bin", "sub/a.tmp", "sub/deep/b.bin"]);
+    let brought_back = select(dir.path(), &["logs/x", ".modelignore"], &["keep.tmp"]);
+    assert_eq!(paths(&brought_back), ["logs/x", "model.bin", "sub/a.tmp", "sub/deep/b.bin"]);
+    assert_eq!(brought_back.into_parts().1.iter().filter(|note| note.contains(".modelignore")).count(), 3, "a.tmp, logs/, sub/b.bin");
+}
+
+#[test]
+fn patterns_that_cannot_be_read_are_named_with_their_line() {
+    let dir = folder(&["model.bin"]);
+    write(&dir, ".modelignore", "*.tmp\na[\n");
+    let error = scan(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("cannot read line 2 of") && error.contains(".modelignore"), "{error}");
+    write(&dir, ".modelignore", &"x".repeat(65 << 10));
+    assert!(scan(dir.path()).unwrap_err().to_string().contains("larger than 65536 bytes"));
+    write(&dir, ".modelignore", &"x\n".repeat(1001));
+    assert!(scan(dir.path()).unwrap_err().to_string().contains("more than 1000 lines"));
+}
+
+#[test]
+fn a_link_that_is_left_out_is_not_followed_and_one_to_a_folder_is_a_folder() {
+    let secret = folder(&["token"]);
+    let dir = folder(&["model.bin", "real/w.bin"]);
+    symlink(secret.path(), dir.path().join("outside")).unwrap();
+    symlink("nowhere", dir.path().join("broken")).unwrap();
+    symlink("real", dir.path().join("again")).unwrap();
+    write(&dir, ".modelignore", "outside/\nbroken\nagain/\n");
+    assert_eq!(paths(&select(dir.path(), &[], &[])), ["model.bin", "real/w.bin"]);
+    assert_eq!(paths(&select(dir.path(), &["again/w.bin", "token"], &[])), ["again/w.bin", "model.bin", "real/w.bin"]);
+}
+
+#[test]
+fn patterns_that_are_a_link_out_of_the_folder_are_refused() {
+    let secret = folder(&["token"]);
+    let dir = folder(&["model.bin"]);
+    symlink(secret.path().join("token"), dir.path().join(".modelignore")).unwrap();
+    assert!(matches!(scan(dir.path()), Err(ModelError::LinkLeaves { .. })));
+}
+
+#[test]
+fn the_same_weights_once_more_are_left_out_told_and_brought_back() {
+    let dir = folder(&[
+        "config.json",
+        "model.safetensors",
+        "original/consolidated.00.pth",
+        "original/params.json",
+        "pytorch_model.bin",
+        "onnx/model.onnx",
+    ]);
+    let tree = select(dir.path(), &[], &[]);
+    assert_eq!(paths(&tree), ["config.json", "model.safetensors", "onnx/model.onnx"]);
+    assert_eq!(
+        tree.into_parts().1,
+        [
+            "left out original/ (2 files, 48 B): the weights are there as safetensors",
+            "left out pytorch_model.bin: the weights are there as safetensors"
+        ]
+    );
+    let whole = ["config.json", "model.safetensors", "onnx/model.onnx", "original/consolidated.00.pth", "original/params.json"];
+    assert_eq!(paths(&select(dir.path(), &["original/"], &[])), whole);
+    assert_eq!(
+        paths(&select(dir.path(), &["original/params.json"], &["*.onnx"])),
+        ["config.json", "model.safetensors", "original/params.json"]
+    );
+}
+
+#[test]
+fn without_safetensors_other_weights_are_the_model() {
+    let all = ["config.json", "original/x.pth", "pytorch_model.bin"];
+    assert_eq!(paths(&select(folder(&all).path(), &[], &[])), all);
+}
+
+#[test]
+fn a_cache_of_hugging_face_stands_for_its_snapshot() {
+    let hub = folder(&["models--o--m/blobs/0a1b", "models--o--m/snapshots/old/config.json"]);
+    let repository = hub.path().join("models--o--m");
+    for (path, text) in [("refs/main", "abc"), ("snapshots/abc/x.json", "x")] {
+        fs::create_dir_all(repository.join(path).parent().unwrap()).unwrap();
+        fs::write(repository.join(path), text).unwrap();
+    }
+    symlink("../../blobs/0a1b", repository.join("snapshots/abc/model.bin")).unwrap();
+    let tree = scan(&repository).unwrap();
+    assert_eq!(paths(&tree), ["model.bin", "x.json"]);
+    assert_eq!(tree.shown("x.json"), repository.join("snapshots/abc/x.json"));
+    assert_eq!(tree.into_parts().1, ["a Hugging Face cache: took the snapshot abc, to which refs/main points"]);
 }

@@ -7,21 +7,20 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
 
+use super::left_out::LeftOut;
 use super::links::LinkRule;
+use super::selection::{Candidate, IGNORE_FILE, IgnoreFile, Selection, Siblings, Verdict};
 use super::{MAX_DEPTH, MAX_FILES, names};
 use crate::model::{ModelError, ModelFile};
 
-/// Notes about single files left out; beyond these only their number.
-const MAX_NOTES: usize = 20;
-
-/// All files below `root`, sorted by path, and what was left out.
-pub(super) fn walk(root: &Path, rule: &LinkRule) -> Result<(Vec<ModelFile>, Vec<String>), ModelError> {
-    let mut walk = Walk { root, rule, files: Vec::new(), left_out: Vec::new(), trail: Vec::new() };
+/// All files below `root` that are selected, sorted by path, and a line for what was left out.
+pub(super) fn walk(root: &Path, rule: &LinkRule, selection: &Selection) -> Result<(Vec<ModelFile>, Vec<String>), ModelError> {
+    let left_out = LeftOut::default();
+    let mut walk = Walk { root, rule, selection, files: Vec::new(), left_out, ignored: Vec::new(), trail: Vec::new() };
     let metadata = fs::metadata(root).map_err(ModelError::io("read", root))?;
-    walk.folder("", root, &metadata)?;
+    walk.folder("", root, &metadata, Verdict::Taken)?;
     walk.files.sort_by(|a, b| a.path.cmp(&b.path));
-    let notes = walk.notes();
-    Ok((walk.files, notes))
+    Ok((walk.files, walk.left_out.notes()))
 }
 
 /// A file of the model, if it is one and can be read.
@@ -52,14 +51,25 @@ fn kind(file_type: FileType) -> &'static str {
 struct Walk<'a> {
     root: &'a Path,
     rule: &'a LinkRule,
+    selection: &'a Selection,
     files: Vec<ModelFile>,
-    left_out: Vec<String>,
+    left_out: LeftOut,
+    /// The patterns of the folders that we are in, the innermost last.
+    ignored: Vec<IgnoreFile>,
     /// Device and inode of the folders that we are in: a link to one of them would never end.
     trail: Vec<(u64, u64)>,
 }
 
+/// A folder that is being read.
+struct Here<'a> {
+    place: &'a str,
+    source: &'a Path,
+    siblings: Siblings,
+    verdict: Verdict,
+}
+
 impl Walk<'_> {
-    fn folder(&mut self, place: &str, source: &Path, metadata: &Metadata) -> Result<(), ModelError> {
+    fn folder(&mut self, place: &str, source: &Path, metadata: &Metadata, verdict: Verdict) -> Result<(), ModelError> {
         let identity = (metadata.dev(), metadata.ino());
         let path = || self.root.join(place);
         if self.trail.contains(&identity) {
@@ -69,11 +79,29 @@ impl Walk<'_> {
             return Err(ModelError::TooDeep { path: path() });
         }
         self.trail.push(identity);
-        for name in self.listing(source)? {
-            self.entry(place, source, &name)?;
+        let listing = self.listing(source)?;
+        let patterns = self.patterns(place, source, &listing)?;
+        let outer = self.ignored.len();
+        self.ignored.extend(patterns);
+        let siblings = Siblings::of(listing.iter().filter_map(|name| name.to_str()));
+        for name in &listing {
+            self.entry(&Here { place, source, siblings, verdict }, name)?;
         }
+        self.ignored.truncate(outer);
         self.trail.pop();
         Ok(())
+    }
+
+    /// The folder's own patterns. A link to them follows the rule for links, since an error could quote what they say.
+    fn patterns(&self, place: &str, source: &Path, listing: &[OsString]) -> Result<Option<IgnoreFile>, ModelError> {
+        if !listing.iter().any(|name| name == IGNORE_FILE) {
+            return Ok(None);
+        }
+        let (file, metadata) = self.resolved(source.join(IGNORE_FILE))?;
+        if !metadata.is_file() {
+            return Err(ModelError::Special { path: file, kind: kind(metadata.file_type()) });
+        }
+        IgnoreFile::read(place, &file).map(Some)
     }
 
     /// The names in a folder, in an order that does not depend on the file system.
@@ -87,21 +115,45 @@ impl Walk<'_> {
         Ok(names)
     }
 
-    fn entry(&mut self, place: &str, folder: &Path, name: &OsString) -> Result<(), ModelError> {
-        let found = folder.join(name);
+    fn entry(&mut self, here: &Here<'_>, name: &OsString) -> Result<(), ModelError> {
+        let found = here.source.join(name);
         let name = names::checked(&found, name)?;
-        let path = if place.is_empty() { name.to_owned() } else { format!("{place}/{name}") };
-        if let Some(why) = names::litter(&path) {
-            self.left_out.push(format!("left out {path}: {why}"));
-            return Ok(());
+        let path = if here.place.is_empty() { name.to_owned() } else { format!("{}/{name}", here.place) };
+        // Before a link is followed: one that is left out may lead anywhere. To a pattern it is what it would be packed as.
+        let is_folder = found.is_dir();
+        let candidate = Candidate { path: &path, is_folder, siblings: &here.siblings, folder: here.verdict };
+        let verdict = self.selection.judge(candidate, &self.ignored);
+        let Verdict::LeftOut(why) = verdict else { return self.taken(path, found, verdict) };
+        // Told once, for the whole folder.
+        if !matches!(here.verdict, Verdict::LeftOut(_)) {
+            self.tell(&path, &found, why);
         }
+        let descends = is_folder && names::litter(&path).is_none() && self.selection.may_bring_back();
+        // What is left out may lead anywhere; then there is nothing in it to bring back.
+        match self.resolved(found) {
+            Ok((source, metadata)) if descends => self.folder(&path, &source, &metadata, verdict),
+            _ => Ok(()),
+        }
+    }
+
+    fn tell(&mut self, path: &str, found: &Path, why: &'static str) {
+        let is_own_folder = fs::symlink_metadata(found).is_ok_and(|metadata| metadata.is_dir());
+        match path {
+            // It is there to be left out.
+            _ if path.rsplit('/').next() == Some(IGNORE_FILE) => {}
+            _ if is_own_folder => self.left_out.folder(path, found, why),
+            _ => self.left_out.file(path, why),
+        }
+    }
+
+    fn taken(&mut self, path: String, found: PathBuf, verdict: Verdict) -> Result<(), ModelError> {
         let (source, metadata) = self.resolved(found)?;
         if metadata.is_dir() && is_layout(&source) {
-            self.left_out.push(format!("left out {path}: an OCI layout, such as the image of an earlier build"));
+            self.left_out.file(&path, "an OCI layout, such as the image of an earlier build");
             return Ok(());
         }
         if metadata.is_dir() {
-            return self.folder(&path, &source, &metadata);
+            return self.folder(&path, &source, &metadata, verdict);
         }
         self.files.push(regular_file(path, source, &metadata)?);
         self.check_count(self.files.len())
@@ -119,13 +171,5 @@ impl Walk<'_> {
 
     fn check_count(&self, count: usize) -> Result<(), ModelError> {
         if count > MAX_FILES { Err(ModelError::TooManyFiles { path: self.root.to_owned() }) } else { Ok(()) }
-    }
-
-    fn notes(&self) -> Vec<String> {
-        let mut notes: Vec<_> = self.left_out.iter().take(MAX_NOTES).cloned().collect();
-        if self.left_out.len() > MAX_NOTES {
-            notes.push(format!("… and {} more left out", self.left_out.len() - MAX_NOTES));
-        }
-        notes
     }
 }
