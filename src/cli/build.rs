@@ -1,6 +1,8 @@
 //! `modelcar build`.
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -13,9 +15,9 @@ use super::resolve::Found;
 use super::{CliError, options::pair};
 use crate::image::annotations::LINT_ALLOWED;
 use crate::image::{Base, Build, Built, Compression, ImageSpec};
-use crate::kserve::{Delivery, Runtime};
+use crate::kserve::{Delivery, KserveError, Runtime};
 use crate::model::lint::Target;
-use crate::model::{self, Links, Model, OnnxExternal, ReadOptions, ServingLayout};
+use crate::model::{self, Links, Model, ModelName, OnnxExternal, Patterns, ReadOptions, ServingLayout, Wish};
 use crate::oci::{Location, Platform, Timestamp};
 use crate::report::{Ui, timed, units};
 use crate::store::{Access, Store};
@@ -28,12 +30,21 @@ const PLATFORMS: [&str; 2] = ["amd64", "arm64"];
 pub(super) struct ModelArgs {
     /// The model: a file or a folder
     pub(super) model: PathBuf,
-    /// The layout that a runtime wants under /models [default: by format]
-    #[arg(long, value_name = "RUNTIME", value_parser = options::word::<Runtime>)]
-    pub(super) runtime: Option<Runtime>,
-    /// The model's name, where a layout needs one (Triton) [default: the repository's last part]
+    /// The layout that a runtime wants under /models; `auto` picks by format and says which, `raw` keeps the folder
+    #[arg(long, value_name = "RUNTIME", default_value = "auto", value_parser = options::word::<Choice>)]
+    runtime: Choice,
+    /// The version folder, where a layout has one [default: 1]
+    #[arg(long, value_name = "N")]
+    model_version: Option<NonZeroU32>,
+    /// The model's name, where a layout needs one (Triton) [default: the one in its config.pbtxt, or the repository's last part]
     #[arg(long, value_name = "NAME")]
     pub(super) model_name: Option<String>,
+    /// Pack these files though .modelignore, --exclude or custom leaves them out, as in a .gitignore; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    include: Vec<String>,
+    /// Leave these files out, as in a .gitignore; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    exclude: Vec<String>,
     /// Also follow symbolic links that leave the model's folder
     #[arg(long)]
     pub(super) follow_links: bool,
@@ -82,6 +93,18 @@ impl From<OnnxData> for OnnxExternal {
             OnnxData::Inline => Self::Inline,
             OnnxData::Keep => Self::Keep,
         }
+    }
+}
+
+/// The runtime that is wanted, or none in particular.
+#[derive(Clone, Copy, Debug)]
+struct Choice(Option<Runtime>);
+
+impl FromStr for Choice {
+    type Err = KserveError;
+
+    fn from_str(text: &str) -> Result<Self, KserveError> {
+        if text == "auto" { Ok(Self(None)) } else { text.parse().map(|runtime| Self(Some(runtime))) }
     }
 }
 
@@ -150,9 +173,10 @@ impl ModelArgs {
     /// Reads the model and lays it out.
     pub(super) fn read(&self, names: &[Location]) -> Result<(Model, ServingLayout), CliError> {
         let follow_links = if self.follow_links { Links::Anywhere } else { Links::Inside };
-        let onnx_external = self.onnx_external.into();
-        let model = model::read(&self.model, &ReadOptions { follow_links, onnx_external, ..ReadOptions::default() })?;
-        let layout = model::lay_out(&model, self.runtime, &self.name(names))?;
+        let patterns = Patterns { include: self.include.clone(), exclude: self.exclude.clone() };
+        let options = ReadOptions { follow_links, patterns, onnx_external: self.onnx_external.into() };
+        let model = model::read(&self.model, &options)?;
+        let layout = model::lay_out_as(&model, &Wish { runtime: self.runtime.0, version: self.model_version, name: self.name(names) })?;
         Ok((model, layout))
     }
 
@@ -171,10 +195,13 @@ impl ModelArgs {
     }
 
     /// The model's name: as given, or the last part of the repository, or of the path.
-    fn name(&self, names: &[Location]) -> String {
+    fn name(&self, names: &[Location]) -> ModelName {
+        if let Some(name) = &self.model_name {
+            return ModelName::Given(name.clone());
+        }
         let repository = names.iter().find_map(Location::reference);
         let last = repository.and_then(|reference| reference.repository().rsplit('/').next().map(str::to_owned));
-        self.model_name.clone().or(last).unwrap_or_else(|| self.stem())
+        ModelName::Usual(last.unwrap_or_else(|| self.stem()))
     }
 
     /// The model's file name without its ending, made fit for a tag.
@@ -232,6 +259,7 @@ impl ModelArgs {
 /// Says what the model is and what was noticed.
 pub(super) fn tell(ui: &Ui, model: &Model, layout: &ServingLayout) {
     ui.notes(&model.notes);
+    ui.note(format!("layout: {} ({})", layout.runtime, layout.why));
     ui.notes(&layout.notes);
 }
 

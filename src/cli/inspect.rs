@@ -9,6 +9,7 @@ use super::CliError;
 use super::options::{self, Format, RegistryArgs};
 use super::resolve::Found;
 use crate::image::inspect::{Inspection, inspect};
+use crate::kserve::Runtime;
 use crate::model::{self, Model, ReadOptions, ServingLayout};
 use crate::oci::Location;
 use crate::report::{Ui, image};
@@ -47,8 +48,14 @@ impl Args {
 
     fn model(&self, ui: &Ui, path: &Path) -> Result<(), CliError> {
         let model = model::read(path, &ReadOptions::default())?;
-        let layout = model::lay_out(&model, None, "model")?;
-        super::build::tell(ui, &model, &layout);
+        // A model that no server could load as it lies is inspected all the same.
+        let (layout, doubt) = match model::lay_out(&model, None, "model") {
+            Ok(layout) => (layout, None),
+            Err(error) => (model::lay_out(&model, Some(Runtime::Raw), "model")?, Some(error)),
+        };
+        ui.notes(&model.notes);
+        ui.notes(&layout.notes);
+        doubt.iter().for_each(|error| ui.note(error));
         match self.format {
             Format::Text => ui.data(image::model(&self.what, &model, &layout).trim_end())?,
             Format::Json => ui.data(serde_json::to_string_pretty(&model_view(&model, &layout))?)?,
@@ -75,6 +82,8 @@ fn model_view(model: &Model, layout: &ServingLayout) -> serde_json::Value {
         "inputs": tensors(&model.facts.inputs),
         "outputs": tensors(&model.facts.outputs),
         "runtime": layout.runtime.to_string(),
+        "servers": model::layout::servers(model).iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "args": layout.args,
         "files": files,
         "notes": model.notes.iter().chain(&layout.notes).collect::<Vec<_>>(),
     })

@@ -3,7 +3,7 @@
 use super::CliError;
 use super::options::{self, RegistryArgs};
 use super::resolve::{Found, local_name};
-use crate::image::annotations::{FORMAT, RUNTIME};
+use crate::image::annotations::{ARGS, FORMAT, RUNTIME};
 use crate::kserve::{Delivery, Generation};
 use crate::oci::{Annotations, Location, Manifest, RawManifest, Reference};
 use crate::report::Ui;
@@ -54,7 +54,14 @@ impl Args {
         self.service.generation().supports(self.service.delivery()).map_err(RolloutError::from)?;
         let found = Found::at(&self.image, &self.registry, Access::Read)?;
         let service = self.service.of(&found, ui)?;
-        ui.data(render(&service, self.form)?.trim_end())?;
+        let text = render(&service, self.form)?;
+        if self.form != PatchForm::Manifest && !service.args.is_empty() {
+            let args = service.args.join(" ");
+            ui.warn(format!(
+                "the model needs `{args}` in spec.predictor.model.args; a patch would replace the whole list, so add it there"
+            ));
+        }
+        ui.data(text.trim_end())?;
         Ok(())
     }
 }
@@ -96,6 +103,7 @@ impl ServiceArgs {
             format: ModelFormat { name: format, version: None },
             runtime: self.serving_runtime.clone(),
             layout: annotations.get(RUNTIME).and_then(|name| name.parse().ok()),
+            args: args(annotations),
             annotations: Annotations::new(),
         }
     }
@@ -113,6 +121,11 @@ impl ServiceArgs {
         ));
         Ok(name)
     }
+}
+
+/// The arguments that an image asks for: a JSON list. What cannot be read is nothing; what may not be asked for is refused later.
+fn args(annotations: &Annotations) -> Vec<String> {
+    annotations.get(ARGS).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 /// The annotations of the image's index or manifest.

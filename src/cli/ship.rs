@@ -195,6 +195,7 @@ impl Args {
             change.write()?;
             Ok(change)
         })?;
+        change.warnings.iter().for_each(|warning| ui.warn(warning));
         let files = units::count(change.files.len(), "file");
         let moved = change.old_delivery.filter(|old| *old != service.delivery);
         let moved = moved.map(|old| format!(", delivery {old} is now {}", service.delivery)).unwrap_or_default();
@@ -232,6 +233,7 @@ impl Args {
         ui.step("build", format!("{}, nothing written", build::summary(&built)), time);
         let service = self.of(built.index(), name)?;
         let change = plan(&self.gitops, &self.site, &service)?;
+        change.warnings.iter().for_each(|warning| ui.warn(warning));
         ui.say(format!("would store {}, sign it as {name} with key {} and commit:", self.image, key.public().hint()));
         ui.data(change.diff().trim_end())?;
         ui.data(format!("digest {}", built.index().digest()))?;

@@ -12,6 +12,8 @@ pub const CONTENT_DIGEST: &str = "io.modelcar.content.digest";
 pub const FORMAT: &str = "io.modelcar.format";
 /// The runtime whose layout the files have: `ovms`, `mlserver`, `triton`, `raw`.
 pub const RUNTIME: &str = "io.modelcar.runtime";
+/// What the server has to be told beside the folder: a JSON list of arguments, such as `["--model=/mnt/models/q4.gguf"]`.
+pub const ARGS: &str = "io.modelcar.args";
 /// The model's inputs, `name: type[shape]` separated by `; `.
 pub const INPUTS: &str = "io.modelcar.inputs";
 /// The model's outputs, in the same form.
@@ -30,6 +32,9 @@ pub(super) fn of(model: &Model, layout: &ServingLayout, base: &Base, created: Ti
         (FORMAT.to_owned(), model.format.to_owned()),
         (RUNTIME.to_owned(), layout.runtime.to_string()),
     ]);
+    if !layout.args.is_empty() {
+        annotations.insert(ARGS.to_owned(), serde_json::json!(layout.args).to_string());
+    }
     for fact in &model.facts.items {
         annotations.insert(format!("{FACT_PREFIX}{}", fact.key), short(&fact.value));
     }

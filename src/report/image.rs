@@ -9,7 +9,7 @@ use super::table::{self, columns};
 use super::units;
 use crate::image::annotations::{CONTENT_DIGEST, FACT_PREFIX, FORMAT, INPUTS, OUTPUTS, RUNTIME};
 use crate::image::inspect::{Inspection, LayerInfo};
-use crate::model::{Model, ServingLayout};
+use crate::model::{Model, ServingLayout, layout};
 use crate::oci::printable;
 
 /// The longest value shown, in characters; annotations and names come from strangers.
@@ -100,6 +100,13 @@ fn bar(size: u64, widest: u64) -> String {
     "━".repeat(usize::try_from(width).unwrap_or(0))
 }
 
+/// `ovms (usual), triton, mlserver`.
+fn servers(model: &Model) -> String {
+    let servers = layout::servers(model).into_iter().enumerate();
+    let named = servers.map(|(at, server)| if at == 0 { format!("{server} (usual)") } else { server.to_string() });
+    named.collect::<Vec<_>>().join(", ")
+}
+
 /// A model on disk: format, facts, and where its files would go.
 pub fn model(name: &str, model: &Model, layout: &ServingLayout) -> String {
     let mut text = heading(name);
@@ -115,6 +122,8 @@ pub fn model(name: &str, model: &Model, layout: &ServingLayout) -> String {
         }
     }
     fact(&mut text, "layout", &format!("{}: {}", layout.runtime, layout.why));
+    fact(&mut text, "servers", &servers(model));
+    fact(&mut text, "arguments", &layout.args.join(" "));
     let mut table = columns(["SIZE", "IN THE IMAGE", "FROM"]);
     for placed in layout.files.iter().take(100) {
         table.add_row([units::bytes(placed.file.size), format!("/models/{}", placed.target), placed.file.path.clone()]);

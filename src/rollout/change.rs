@@ -31,6 +31,8 @@ pub struct SiteChange {
     pub old_digest: Option<Digest>,
     /// How the model came into the pod before, where the site ran this model.
     pub old_delivery: Option<Delivery>,
+    /// What a person has to put right in the files that are theirs.
+    pub warnings: Vec<String>,
     pub(super) root: PathBuf,
     /// Every file that the rollout needs, changed or not.
     pub(super) needed: Vec<PathBuf>,
@@ -166,7 +168,15 @@ mod tests {
 
     fn change(root: &Path, path: &str, before: Option<&str>, after: &str) -> SiteChange {
         let file = FileChange { path: path.into(), before: before.map(str::to_owned), after: after.to_owned() };
-        SiteChange { files: vec![file], old_digest: None, old_delivery: None, root: root.to_owned(), needed: vec![], own: vec![] }
+        SiteChange {
+            files: vec![file],
+            old_digest: None,
+            old_delivery: None,
+            warnings: vec![],
+            root: root.to_owned(),
+            needed: vec![],
+            own: vec![],
+        }
     }
 
     #[test]

@@ -37,9 +37,9 @@ impl<'a> Editable<'a> {
         self.text
     }
 
-    /// Sets strings in one document; mappings on the way are made where they are missing. What is so already stays untouched.
-    pub(super) fn set(self, document: usize, values: &[(Vec<String>, String)]) -> Result<Self, RolloutError> {
-        let wanted: Vec<_> = values.iter().filter(|(keys, value)| lookup(&self.documents[document], keys) != Some(value)).collect();
+    /// Sets values in one document; mappings on the way are made where they are missing. What is so already stays untouched.
+    pub(super) fn set(self, document: usize, values: &[(Vec<String>, Value)]) -> Result<Self, RolloutError> {
+        let wanted: Vec<_> = values.iter().filter(|(keys, value)| value_at(&self.documents[document], keys) != Some(value)).collect();
         if wanted.is_empty() {
             return Ok(self);
         }
@@ -49,7 +49,7 @@ impl<'a> Editable<'a> {
         }
         let (file, root) = self.tree(document)?;
         for (keys, value) in &wanted {
-            set_string(&root, keys, value)
+            set_value(&root, keys, value)
                 .ok_or_else(|| RolloutError::shape(self.path, format!("what leads to `{}` is not a plain mapping", keys.join("."))))?;
         }
         self.proven(file.to_string(), intended)
@@ -90,16 +90,21 @@ impl<'a> Editable<'a> {
 
 /// The string at a place.
 pub(super) fn lookup<'v, K: AsRef<str>>(document: &'v Value, keys: &[K]) -> Option<&'v str> {
-    keys.iter().try_fold(document, |value, key| value.get(key.as_ref()))?.as_str()
+    value_at(document, keys)?.as_str()
 }
 
-/// A string wrapped in the mappings that lead to it.
-pub(super) fn nested(keys: &[String], value: &str) -> Value {
-    keys.iter().rfold(Value::from(value), |inner, key| Value::from_iter([(key.as_str(), inner)]))
+/// What is at a place.
+pub(super) fn value_at<'v, K: AsRef<str>>(document: &'v Value, keys: &[K]) -> Option<&'v Value> {
+    keys.iter().try_fold(document, |value, key| value.get(key.as_ref()))
+}
+
+/// A value wrapped in the mappings that lead to it.
+pub(super) fn nested(keys: &[String], value: &Value) -> Value {
+    keys.iter().rfold(value.clone(), |inner, key| Value::from_iter([(key.as_str(), inner)]))
 }
 
 /// `None` where something on the way is no mapping.
-fn set_string(mapping: &Mapping, keys: &[String], value: &str) -> Option<()> {
+fn set_value(mapping: &Mapping, keys: &[String], value: &Value) -> Option<()> {
     let (key, rest) = keys.split_first()?;
     let current = mapping.get(key);
     if rest.is_empty() {
@@ -109,20 +114,21 @@ fn set_string(mapping: &Mapping, keys: &[String], value: &str) -> Option<()> {
     match current {
         None => mapping.set(key, to_yaml(&nested(rest, value))),
         Some(YamlNode::Scalar(scalar)) if scalar.is_null() => mapping.set(key, to_yaml(&nested(rest, value))),
-        Some(_) => set_string(&mapping.get_mapping(key)?, rest, value)?,
+        Some(_) => set_value(&mapping.get_mapping(key)?, rest, value)?,
     }
     Some(())
 }
 
 /// Puts a value in the place of another, in the same quotes where that is possible.
-fn replace(mapping: &Mapping, key: &str, current: Option<YamlNode>, value: &str) {
+fn replace(mapping: &Mapping, key: &str, current: Option<YamlNode>, value: &Value) {
+    let Value::String(value) = value else { return mapping.set(key, to_yaml(value)) };
     let plain = value.bytes().all(|b| b.is_ascii_alphanumeric() || b":/@.+-_".contains(&b));
     match current {
         Some(YamlNode::Scalar(scalar)) if plain && scalar.is_quoted() => {
             let quote = if scalar.value().starts_with('"') { '"' } else { '\'' };
             scalar.set_value(&format!("{quote}{value}{quote}"));
         }
-        _ => mapping.set(key, value),
+        _ => mapping.set(key, value.as_str()),
     }
 }
 

@@ -69,6 +69,12 @@ pub enum RolloutError {
         /// What the annotation says, shortened.
         text: String,
     },
+    /// An image may come from anywhere, and its arguments go to the server.
+    #[error("the image wants the server to be started with {text:?}, which no image may ask for")]
+    BadArgument {
+        /// The argument, shortened.
+        text: String,
+    },
     /// A patch for kubectl cannot say where it applies.
     #[error("a {form} patch cannot carry the namespace `{namespace}`")]
     NamespaceInPatch {
@@ -267,6 +273,10 @@ impl RolloutError {
                 format!("build the image with `--runtime {wants}`, or name a ServingRuntime for {layout} with `--serving-runtime`")
             }
             Self::BadFormat { .. } => "build the image again; modelcar writes `onnx`, `sklearn` and the like".to_owned(),
+            Self::BadArgument { .. } => {
+                "only `--model` and `--tokenizer` with a file below /mnt/models are taken; write others into the InferenceService"
+                    .to_owned()
+            }
             Self::NamespaceInPatch { namespace, .. } => {
                 format!("leave it out and say it when applying: `kubectl -n {namespace} patch …`; or use `--as kustomize`")
             }

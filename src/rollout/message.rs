@@ -51,6 +51,7 @@ mod tests {
             format: ModelFormat { name: "onnx".to_owned(), version: None },
             runtime: None,
             layout: None,
+            args: Vec::new(),
             annotations: std::collections::BTreeMap::new(),
         }
     }

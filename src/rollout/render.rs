@@ -95,8 +95,12 @@ pub(super) fn target(name: &str, namespace: Option<&str>) -> String {
     format!("target:\n  group: serving.kserve.io\n  kind: {}\n  name: {name}\n{namespace}", service::KIND)
 }
 
+/// Arguments are in no patch: a list in a patch takes the place of the one that is there.
 fn manifest(service: &Service) -> Result<Value, RolloutError> {
     let mut whole = service.skeleton()?;
     yaml::merge(&mut whole, &service.patch()?);
+    if !service.args.is_empty() {
+        whole["spec"]["predictor"]["model"]["args"] = json!(service.args);
+    }
     Ok(whole)
 }

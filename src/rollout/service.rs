@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::names::check_label;
 use super::{RolloutError, ServiceName};
-use crate::kserve::{Delivery, Generation, Runtime};
-use crate::oci::{Digest, Reference};
+use crate::kserve::{Delivery, Generation, Runtime, model_format};
+use crate::oci::{Digest, Reference, is_harmless};
 
 /// `apiVersion` of an InferenceService.
 pub(super) const API_VERSION: &str = "serving.kserve.io/v1beta1";
@@ -40,11 +40,13 @@ pub struct Service {
     pub runtime: Option<String>,
     /// The server whose folders are inside the image, from which a new service gets its runtime when none is named.
     pub layout: Option<Runtime>,
+    /// What the image says that the server has to be told: `--model=/mnt/models/q4.gguf`.
+    pub args: Vec<String>,
     /// Further annotations of the InferenceService.
     pub annotations: BTreeMap<String, String>,
 }
 
-/// `spec.predictor.model.modelFormat`.
+/// The model's format, as modelcar calls it; `spec.predictor.model.modelFormat` may have another word for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelFormat {
     /// `onnx`, `sklearn`, ….
@@ -67,12 +69,31 @@ impl ModelFormat {
 /// particular ([`Runtime::Raw`]) may be anything.
 pub(super) fn check_layout(serving_runtime: &str, layout: Option<Runtime>) -> Result<(), RolloutError> {
     match (Runtime::behind(serving_runtime), layout) {
-        (Some(wants), Some(layout)) if wants != layout && layout != Runtime::Raw => {
+        (Some(wants), Some(layout)) if !wants.reads_folders_of(layout) && layout != Runtime::Raw => {
             Err(RolloutError::RuntimeMismatch { runtime: serving_runtime.to_owned(), wants, layout })
         }
         _ => Ok(()),
     }
 }
+
+/// The arguments that an image may ask for, each with the path of a file below the mount. Whoever makes an image must not be able to
+/// turn a server's other switches, such as `--trust-remote-code`.
+const ARGS: [&str; 2] = ["--model=/mnt/models/", "--tokenizer=/mnt/models/"];
+const MAX_ARGS: usize = 8;
+
+fn check_args(args: &[String]) -> Result<(), RolloutError> {
+    let is_path =
+        |path: &str| path.len() <= 1024 && path.chars().all(is_harmless) && path.split('/').all(|name| !["", ".", ".."].contains(&name));
+    let allowed = |arg: &str| ARGS.iter().filter_map(|start| arg.strip_prefix(start)).any(is_path);
+    match args.iter().enumerate().find(|(at, arg)| *at >= MAX_ARGS || !allowed(arg)) {
+        Some((_, arg)) => Err(RolloutError::BadArgument { text: arg.chars().take(100).collect() }),
+        None => Ok(()),
+    }
+}
+
+/// Where servers for language models write; their home is not theirs under a random user.
+/// <https://github.com/kserve/kserve/issues/3043>
+const WRITABLE: [(&str, &str); 3] = [("HOME", "/tmp"), ("HF_HOME", "/tmp/hf_home"), ("VLLM_CACHE_ROOT", "/tmp/vllm")];
 
 impl Service {
     /// What a patch or manifest needs to be right on this KServe.
@@ -80,6 +101,7 @@ impl Service {
         self.digest()?;
         self.namespace.iter().try_for_each(|namespace| check_label("namespace", namespace))?;
         self.format.check()?;
+        check_args(&self.args)?;
         self.generation.supports(self.delivery)?;
         self.runtime.iter().try_for_each(|name| check_layout(name, self.layout))?;
         let mlserver = self.layout == Some(Runtime::Mlserver) || self.runtime.as_deref().is_some_and(|name| name.starts_with("mlserver"));
@@ -128,23 +150,46 @@ impl Service {
             ("name".to_owned(), json!(self.name.as_str())),
         ]);
         metadata.extend(self.namespace.iter().map(|namespace| ("namespace".to_owned(), json!(namespace))));
-        let mut format = Map::from_iter([("name".to_owned(), json!(self.format.name))]);
+        let runtime = self.runtime_of_new()?;
+        let mut format = Map::from_iter([("name".to_owned(), json!(self.format_for(runtime)))]);
         format.extend(self.format.version.iter().map(|version| ("version".to_owned(), json!(version))));
         let mut model = Map::from_iter([("modelFormat".to_owned(), Value::Object(format))]);
-        model.extend(self.runtime_of_new()?.map(|runtime| ("runtime".to_owned(), json!(runtime))));
+        model.extend(runtime.map(|runtime| ("runtime".to_owned(), json!(runtime))));
+        if matches!(self.layout, Some(Runtime::Vllm | Runtime::Huggingface)) {
+            let env = WRITABLE.map(|(name, value)| json!({"name": name, "value": value}));
+            model.insert("env".to_owned(), json!(env));
+        }
         Ok(json!({"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": {"predictor": {"model": model}}}))
     }
 
-    /// The runtime of a new service: the one named, else the platform's for this layout.
-    ///
-    /// ONNX never goes without: OpenShift AI's runtimes do not select themselves for it, and upstream Triton would win over OpenVINO.
+    /// The word for the format that the ServingRuntime lists.
+    fn format_for(&self, runtime: Option<&str>) -> &str {
+        let server = runtime.and_then(Runtime::behind).or(self.layout.filter(|layout| *layout != Runtime::Raw));
+        model_format(&self.format.name, server, self.generation)
+    }
+
+    /// The runtime of a new service: the one named, else the platform's for this layout. None only where automatic selection can but
+    /// be right.
     fn runtime_of_new(&self) -> Result<Option<&str>, RolloutError> {
         let shipped = || self.layout.and_then(|layout| layout.shipped_as(&self.format.name, self.generation));
         let runtime = self.runtime.as_deref().or_else(shipped);
-        if runtime.is_none() && self.format.name == "onnx" {
+        if runtime.is_none() && !self.selects_itself() {
             return Err(RolloutError::RuntimeNeeded { format: self.format.name.clone(), generation: self.generation });
         }
         Ok(runtime)
+    }
+
+    /// ONNX never goes without: OpenShift AI's runtimes do not select themselves for it, and upstream Triton would win over OpenVINO, as it
+    /// would for TensorFlow over TensorFlow Serving.
+    fn selects_itself(&self) -> bool {
+        match self.layout.filter(|layout| *layout != Runtime::Raw) {
+            Some(layout) => layout.selects_itself(self.generation),
+            None => match model_format(&self.format.name, None, self.generation) {
+                "onnx" => false,
+                "tensorflow" => self.generation.is_rhoai(),
+                _ => true,
+            },
+        }
     }
 }
 
@@ -166,5 +211,27 @@ mod tests {
             }
         }
         assert!(check_layout("my-triton", Some(Runtime::Ovms)).is_ok());
+    }
+
+    #[test]
+    fn an_image_cannot_turn_other_switches_of_the_server() {
+        let check = |arg: &str| check_args(&[arg.to_owned()]);
+        for arg in ["--model=/mnt/models/q4.gguf", "--tokenizer=/mnt/models/tok/tokenizer.json", "--model=/mnt/models/模型 v1.gguf"] {
+            assert!(check(arg).is_ok(), "{arg}");
+        }
+        for arg in [
+            "--trust-remote-code",
+            "--model=org/name",
+            "--model=/mnt/models/../../etc/passwd",
+            "--model=/mnt/models/",
+            "--model=/mnt/models/a\nb",
+            "--model=/mnt/models/$(X)\u{202e}",
+            "",
+        ] {
+            let error = check(arg).unwrap_err();
+            assert!(matches!(error, RolloutError::BadArgument { .. }) && error.hint().is_some(), "{arg}");
+        }
+        let many = vec!["--model=/mnt/models/a".to_owned(); MAX_ARGS + 1];
+        assert!(check_args(&many).is_err());
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::change::refuse_links;
 use super::definition::{self, Definition, is_service};
-use super::edit::{Editable, lookup, nested};
+use super::edit::{Editable, lookup, nested, value_at};
 use super::render::{KUSTOMIZATION, target};
 use super::service::check_layout;
 use super::service::{API_VERSION, IMAGE_ANNOTATION, KIND};
@@ -22,6 +22,7 @@ use crate::oci::Digest;
 
 const URI: [&str; 4] = ["spec", "predictor", "model", "storageUri"];
 const RUNTIME: [&str; 4] = ["spec", "predictor", "model", "runtime"];
+const ARGS: [&str; 4] = ["spec", "predictor", "model", "args"];
 
 /// Predictors of the time before `model:`; a `model` beside one of them makes an InferenceService that KServe refuses.
 const OLD_PREDICTORS: [&str; 10] =
@@ -89,6 +90,8 @@ struct Base {
     file: Option<FileChange>,
     /// The ServingRuntime that it names.
     runtime: Option<String>,
+    /// The server's arguments.
+    args: Vec<String>,
 }
 
 /// The tool's own patch.
@@ -113,10 +116,11 @@ impl Site<'_> {
         needed.extend(Some(self.file("base")).filter(|base_path| base.file.is_some() || self.root.join(base_path).exists()));
         let mut own = vec![model.file.path.clone()];
         own.extend(base.file.iter().map(|file| file.path.clone()));
+        let warnings = self.warnings(&base, &model);
         // The kustomization is last: until it names the others, they change nothing for the site.
         let files = [Some(model.file), base.file, Some(kustomization)];
         let files = files.into_iter().flatten().filter(|file| file.before.as_ref() != Some(&file.after)).collect();
-        Ok(SiteChange { files, old_digest: model.old_digest, old_delivery: model.old_delivery, root: self.root, needed, own })
+        Ok(SiteChange { files, old_digest: model.old_digest, old_delivery: model.old_delivery, warnings, root: self.root, needed, own })
     }
 
     /// `sites/SITE/FOLDER/NAME.yaml`.
@@ -141,9 +145,9 @@ impl Site<'_> {
             Definition::Found { path, document } => {
                 check_predictor(&path, &document)?;
                 self.check_namespace(overlay, &document)?;
-                Ok(Base { file: None, runtime: lookup(&document, &RUNTIME).map(str::to_owned) })
+                Ok(Base { file: None, runtime: lookup(&document, &RUNTIME).map(str::to_owned), args: args_of(&document) })
             }
-            Definition::Unknown => Ok(Base { file: None, runtime: None }),
+            Definition::Unknown => Ok(Base { file: None, runtime: None, args: Vec::new() }),
             Definition::Absent => self.own_base(overlay),
         }
     }
@@ -166,8 +170,8 @@ impl Site<'_> {
         let documents = yaml::parse(&path, &after)?;
         let document = &documents[self.own_document(&path, &documents)?];
         self.check_namespace(overlay, document)?;
-        let runtime = lookup(document, &RUNTIME).map(str::to_owned);
-        Ok(Base { file: Some(FileChange { path, before, after }), runtime })
+        let (runtime, args) = (lookup(document, &RUNTIME).map(str::to_owned), args_of(document));
+        Ok(Base { file: Some(FileChange { path, before, after }), runtime, args })
     }
 
     /// The base is the user's: its namespace is not changed behind their back. A kustomization may set it for all.
@@ -211,17 +215,45 @@ impl Site<'_> {
     }
 
     /// What the tool's patch has to say, given what it says now.
-    fn values(&self, base: &Base, now: &Value) -> Result<Vec<(Vec<String>, String)>, RolloutError> {
+    fn values(&self, base: &Base, now: &Value) -> Result<Vec<(Vec<String>, Value)>, RolloutError> {
         let keys = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
         let uri = self.service.storage_uri()?;
         // KServe copies annotations to the pods: another tag on the same digest must not restart a model.
         let same = lookup(now, &URI) == Some(&uri);
         let annotations = self.service.patch_annotations().into_iter().filter(|(key, _)| !same || key != IMAGE_ANNOTATION);
-        let mut values: Vec<_> = annotations.map(|(key, value)| (keys(&["metadata", "annotations", &key]), value)).collect();
-        values.push((keys(&URI), uri));
+        let mut values: Vec<_> = annotations.map(|(key, value)| (keys(&["metadata", "annotations", &key]), json!(value))).collect();
+        values.push((keys(&URI), json!(uri)));
         let overridden = |name: &&String| base.runtime.as_ref() != Some(*name) || lookup(now, &RUNTIME).is_some();
-        values.extend(self.service.runtime.iter().filter(overridden).map(|name| (keys(&RUNTIME), name.clone())));
+        values.extend(self.service.runtime.iter().filter(overridden).map(|name| (keys(&RUNTIME), json!(name))));
+        values.extend(self.args(base, now).map(|args| (keys(&ARGS), json!(args))));
         Ok(values)
+    }
+
+    /// The arguments that the tool's patch has to carry. A list in a patch takes the place of the base's, so a base with arguments of
+    /// its own is left to its owner; in the tool's own list only what the image says is changed.
+    fn args(&self, base: &Base, now: &Value) -> Option<Vec<String>> {
+        let (wanted, own) = (&self.service.args, args_of(now));
+        if wanted.is_empty() || (own.is_empty() && !base.args.is_empty()) {
+            return None;
+        }
+        let switch = |arg: &str| arg.split('=').next().map(str::to_owned);
+        let others = own.into_iter().filter(|arg| wanted.iter().all(|wanted| switch(wanted) != switch(arg)));
+        Some(others.chain(wanted.iter().cloned()).collect())
+    }
+
+    /// What the built site will not tell the server though the image wants it, or tells it from an earlier image.
+    fn warnings(&self, base: &Base, model: &Model) -> Vec<String> {
+        let documents = yaml::parse(&model.file.path, &model.file.after).unwrap_or_default();
+        let own = documents.iter().find(|document| is_service(document, self.service.name.as_str())).map(args_of).unwrap_or_default();
+        let told = if own.is_empty() { &base.args } else { &own };
+        let missing = self.service.args.iter().filter(|arg| !told.contains(arg));
+        let missing =
+            missing.map(|arg| format!("the model needs `{arg}` in spec.predictor.model.args; the site's list is yours, add it there"));
+        let stale = told.iter().filter(|arg| arg.starts_with("--model=/mnt/models/") && !self.service.args.contains(arg));
+        let stale = stale.filter(|_| self.service.args.is_empty());
+        missing
+            .chain(stale.map(|arg| format!("the site still starts the server with `{arg}`, which this image does not ask for")))
+            .collect()
     }
 
     /// Which document of a file is this InferenceService.
@@ -261,6 +293,12 @@ impl Site<'_> {
             _ => json!({"path": patch}),
         }
     }
+}
+
+/// The server's arguments in a document.
+fn args_of(document: &Value) -> Vec<String> {
+    let list = value_at(document, &ARGS).and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// Up to where local resources are followed: the repository that holds the folder, else the folder.

@@ -24,6 +24,7 @@ pub fn service(generation: Generation, delivery: Delivery) -> Service {
         format: ModelFormat { name: "onnx".to_owned(), version: Some("1".to_owned()) },
         runtime: None,
         layout: Some(Runtime::Ovms),
+        args: Vec::new(),
         annotations: BTreeMap::new(),
     }
 }
@@ -53,6 +54,83 @@ fn prints_the_reviewed_text_for_every_generation_delivery_and_form() {
         let service = complete(generation, delivery);
         let text = FORMS.map(|form| format!("#### {form:?}\n{}", render(&service, form).unwrap())).concat();
         expect_golden(&format!("patch/{}-{delivery}.txt", generation.name()), &text);
+    }
+}
+
+/// A model of a format, as it is laid out for a server.
+fn served(format: &str, layout: Runtime, generation: Generation) -> Service {
+    let args = if format == "gguf" { vec!["--model=/mnt/models/q4.gguf".to_owned()] } else { Vec::new() };
+    let format = ModelFormat { name: format.to_owned(), version: None };
+    Service { format, layout: Some(layout), args, ..service(generation, Delivery::Modelcar) }
+}
+
+const SERVED: [(&str, Runtime, Generation); 20] = [
+    ("openvino", Runtime::Ovms, Generation::V0_20),
+    ("openvino", Runtime::Ovms, Generation::Rhoai3_4),
+    ("openvino", Runtime::Triton, Generation::V0_17),
+    ("savedmodel", Runtime::TensorflowServing, Generation::V0_15),
+    ("savedmodel", Runtime::Ovms, Generation::Rhoai2_25),
+    ("tflite", Runtime::Ovms, Generation::Rhoai3_5),
+    ("torchscript", Runtime::Triton, Generation::V0_21),
+    ("torchserve", Runtime::Torchserve, Generation::V0_17),
+    ("sklearn", Runtime::Sklearnserver, Generation::V0_15),
+    ("sklearn", Runtime::Mlserver, Generation::Rhoai3_4),
+    ("xgboost", Runtime::Xgbserver, Generation::V0_20),
+    ("lightgbm", Runtime::Lgbserver, Generation::V0_20),
+    ("pmml", Runtime::Pmmlserver, Generation::V0_20),
+    ("huggingface", Runtime::Vllm, Generation::V0_17),
+    ("huggingface", Runtime::Vllm, Generation::V0_20),
+    ("huggingface", Runtime::Vllm, Generation::Rhoai3_5),
+    ("huggingface", Runtime::Huggingface, Generation::V0_21),
+    ("gguf", Runtime::Vllm, Generation::V0_21),
+    ("gguf", Runtime::Vllm, Generation::Rhoai3_4),
+    ("triton", Runtime::Triton, Generation::V0_20),
+];
+
+#[test]
+fn every_format_gets_the_runtime_and_the_words_of_its_platform() {
+    let schema = crd::inference_service();
+    let mut text = String::new();
+    for (format, layout, generation) in SERVED {
+        let manifest = render(&served(format, layout, generation), PatchForm::Manifest).unwrap();
+        let read: serde_json::Value = serde_saphyr::from_str(&manifest).unwrap();
+        if let Some(schema) = schema {
+            assert_eq!(crd::violations(schema, &read), Vec::<String>::new(), "{format}");
+        }
+        let (head, model) = manifest.split_once("    model:\n").unwrap();
+        assert!(head.contains(&format!("io.modelcar/format: {format}")), "{head}");
+        text += &format!("#### {format} for {layout} on {generation}\n{model}");
+    }
+    expect_golden("patch/formats.txt", &text);
+}
+
+#[test]
+fn arguments_stand_in_a_manifest_and_replace_nobodys_list_in_a_patch() {
+    let service = served("gguf", Runtime::Vllm, Generation::V0_21);
+    for form in FORMS {
+        let text = render(&service, form).unwrap();
+        assert_eq!(text.contains("--model=/mnt/models/q4.gguf"), form == PatchForm::Manifest, "{form:?}");
+    }
+    let hostile = Service { args: vec!["--trust-remote-code".to_owned()], ..service };
+    for form in FORMS {
+        assert!(matches!(render(&hostile, form), Err(RolloutError::BadArgument { .. })));
+    }
+}
+
+#[test]
+fn a_server_that_the_platform_does_not_ship_has_to_be_named() {
+    for (format, layout, generation) in [
+        ("gguf", Runtime::Vllm, Generation::V0_17),
+        ("sklearn", Runtime::Sklearnserver, Generation::Rhoai3_5),
+        ("torchserve", Runtime::Torchserve, Generation::Rhoai3_4),
+        ("savedmodel", Runtime::Raw, Generation::V0_17),
+        ("huggingface", Runtime::Huggingface, Generation::Rhoai3_4),
+    ] {
+        let service = served(format, layout, generation);
+        let error = render(&service, PatchForm::Manifest).unwrap_err();
+        assert!(matches!(error, RolloutError::RuntimeNeeded { .. }), "{format}: {error:?}");
+        let named = Service { runtime: Some("mine".to_owned()), ..service };
+        assert!(render(&named, PatchForm::Manifest).unwrap().contains("runtime: mine"));
     }
 }
 

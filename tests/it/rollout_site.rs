@@ -315,3 +315,44 @@ fn refuses_folders_behind_links_and_two_kustomizations() {
     assert!(plan(dir.path(), &site("a"), &iris("v1")).unwrap_err().to_string().contains("more than one"));
     assert!(matches!(plan(dir.path(), &site("b"), &iris("v1")).unwrap_err(), RolloutError::Symlink { .. }));
 }
+
+/// vLLM loads a GGUF file only by name, and the name comes with the image.
+fn gguf(version: &str, file: &str) -> Service {
+    let format = modelcar::rollout::ModelFormat { name: "gguf".to_owned(), version: None };
+    let args = vec![format!("--model=/mnt/models/{file}")];
+    Service { format, layout: Some(Runtime::Vllm), args, ..named("chat", version) }
+}
+
+fn args(root: &Path, path: &str) -> Value {
+    let document: Value = serde_saphyr::from_str(&get(root, path)).unwrap();
+    document["spec"]["predictor"]["model"]["args"].clone()
+}
+
+#[test]
+fn arguments_follow_the_image_and_the_users_own_stay() {
+    const PATCH: &str = "sites/a/models/chat.yaml";
+    let dir = tempfile::tempdir().unwrap();
+    assert!(roll_out(dir.path(), "a", &gguf("v1", "q4.gguf")).warnings.is_empty());
+    assert_eq!(args(dir.path(), PATCH), serde_json::json!(["--model=/mnt/models/q4.gguf"]));
+    put(dir.path(), PATCH, &get(dir.path(), PATCH).replace("      args:\n", "      args:\n      - --max-model-len=4096\n"));
+    assert!(roll_out(dir.path(), "a", &gguf("v2", "q8.gguf")).warnings.is_empty());
+    assert_eq!(args(dir.path(), PATCH), serde_json::json!(["--max-model-len=4096", "--model=/mnt/models/q8.gguf"]));
+    assert!(roll_out(dir.path(), "a", &gguf("v2", "q8.gguf")).is_empty());
+    let without = Service { args: Vec::new(), ..gguf("v3", "") };
+    assert!(roll_out(dir.path(), "a", &without).warnings[0].contains("q8.gguf"));
+    expect_built(dir.path(), "a", &["v3"]);
+}
+
+#[test]
+fn a_base_with_arguments_of_its_own_is_left_to_its_owner() {
+    let dir = tempfile::tempdir().unwrap();
+    roll_out(dir.path(), "a", &Service { args: Vec::new(), ..gguf("v1", "") });
+    let base = "sites/a/base/chat.yaml";
+    let with_args = |arg: &str| get(dir.path(), base).replace("    model:\n", &format!("    model:\n      args:\n        - {arg}\n"));
+    put(dir.path(), base, &with_args("--max-model-len=4096"));
+    let change = roll_out(dir.path(), "a", &gguf("v2", "q4.gguf"));
+    assert!(args(dir.path(), "sites/a/models/chat.yaml").is_null());
+    assert!(change.warnings[0].contains("`--model=/mnt/models/q4.gguf`"), "{:?}", change.warnings);
+    put(dir.path(), base, &get(dir.path(), base).replace("--max-model-len=4096", "--model=/mnt/models/q4.gguf"));
+    assert!(roll_out(dir.path(), "a", &gguf("v2", "q4.gguf")).warnings.is_empty());
+}

@@ -9,7 +9,8 @@ fn set(text: &str) -> Result<String, RolloutError> {
     let at = file.documents().iter().position(|document| document["kind"] == "InferenceService").unwrap();
     let keys = |keys: [&str; 4]| keys.map(str::to_owned).to_vec();
     let annotation = vec!["metadata".to_owned(), "annotations".to_owned(), "io.modelcar/image".to_owned()];
-    let values = [(annotation, "a/b:v2".to_owned()), (keys(["spec", "predictor", "model", "storageUri"]), "oci://a/b@sha256:2".to_owned())];
+    let values =
+        [(annotation, Value::from("a/b:v2")), (keys(["spec", "predictor", "model", "storageUri"]), Value::from("oci://a/b@sha256:2"))];
     Ok(file.set(at, &values)?.into_text())
 }
 
@@ -183,5 +184,21 @@ proptest::proptest! {
         let before = format!("resources:{end}{list}# end{end}");
         let after = append(&before, "resources", &"base/i.yaml".into()).unwrap();
         proptest::prop_assert_eq!(after, format!("resources:{end}{list}  - base/i.yaml{end}# end{end}"));
+    }
+}
+
+#[test]
+fn a_list_takes_the_place_of_the_one_that_is_there() {
+    let keys = ["spec", "args"].map(str::to_owned).to_vec();
+    for (text, expected) in [
+        ("# head\nspec:\n  args:\n    - --model=/mnt/models/a.gguf # old\n  uri: x # stays\n", "  uri: x # stays"),
+        ("spec:\n  uri: x\n", "  uri: x"),
+        ("spec:\n  args: [--a, --b]\n  uri: x\n", "  uri: x"),
+    ] {
+        let wanted = serde_json::json!(["--max-model-len=8", "--model=/mnt/models/b.gguf"]);
+        let file = Editable::new(Path::new("m.yaml"), text.to_owned()).unwrap();
+        let after = file.set(0, &[(keys.clone(), wanted.clone())]).unwrap();
+        assert_eq!(after.documents()[0]["spec"]["args"], wanted);
+        assert!(after.into_text().contains(expected), "{text}");
     }
 }
