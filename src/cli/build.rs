@@ -17,7 +17,7 @@ use crate::image::annotations::LINT_ALLOWED;
 use crate::image::{Base, Build, Built, Compression, ImageSpec};
 use crate::kserve::{Delivery, KserveError, Runtime};
 use crate::model::lint::Target;
-use crate::model::{self, Links, Model, ModelName, OnnxExternal, Patterns, ReadOptions, ServingLayout, Wish};
+use crate::model::{self, Links, Model, ModelName, OnnxExternal, Patterns, ReadOptions, ServingLayout, UNKNOWN_FORMAT, Wish};
 use crate::oci::{Location, Platform, Timestamp};
 use crate::report::{Ui, timed, units};
 use crate::store::{Access, Store};
@@ -104,7 +104,12 @@ impl FromStr for Choice {
     type Err = KserveError;
 
     fn from_str(text: &str) -> Result<Self, KserveError> {
-        if text == "auto" { Ok(Self(None)) } else { text.parse().map(|runtime| Self(Some(runtime))) }
+        const AUTO: &str = "auto";
+        if text == AUTO {
+            return Ok(Self(None));
+        }
+        let known = || [AUTO].into_iter().chain(Runtime::all().map(Runtime::name));
+        text.parse().map(|runtime| Self(Some(runtime))).map_err(|_: KserveError| KserveError::unknown_word("runtime", text, known()))
     }
 }
 
@@ -259,7 +264,10 @@ impl ModelArgs {
 /// Says what the model is and what was noticed.
 pub(super) fn tell(ui: &Ui, model: &Model, layout: &ServingLayout) {
     ui.notes(&model.notes);
-    ui.note(format!("layout: {} ({})", layout.runtime, layout.why));
+    // Of an unknown format the model's own note says it.
+    if model.format != UNKNOWN_FORMAT {
+        ui.note(format!("layout: {} ({})", layout.runtime, layout.why));
+    }
     ui.notes(&layout.notes);
 }
 
