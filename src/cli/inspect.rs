@@ -55,7 +55,9 @@ impl Args {
         };
         ui.notes(&model.notes);
         ui.notes(&layout.notes);
-        doubt.iter().for_each(|error| ui.note(error));
+        if let Some(error) = doubt {
+            ui.note(error);
+        }
         match self.format {
             Format::Text => ui.data(image::model(&self.what, &model, &layout).trim_end())?,
             Format::Json => ui.data(serde_json::to_string_pretty(&model_view(&model, &layout))?)?,

@@ -99,7 +99,7 @@ fn every_format_gets_the_runtime_and_the_words_of_its_platform() {
         }
         let (head, model) = manifest.split_once("    model:\n").unwrap();
         assert!(head.contains(&format!("io.modelcar/format: {format}")), "{head}");
-        text += &format!("#### {format} for {layout} on {generation}\n{model}");
+        text.extend(["#### ", format, " for ", layout.name(), " on ", &generation.to_string(), "\n", model]);
     }
     expect_golden("patch/formats.txt", &text);
 }

@@ -8,13 +8,13 @@ use super::{Format, Place, Reading, ServedName, Serving};
 use crate::kserve::Runtime;
 use crate::model::facts::{cut_list, printable};
 use crate::model::layout::MOUNT;
-use crate::model::{ModelError, ModelFile, Tree};
+use crate::model::{ModelFile, Tree};
 
 /// A folder with settings.
 pub const FORMAT: Format = Format {
     name: "mlserver",
     detect: |tree| models(tree) > 0,
-    read,
+    read: |tree| Ok(read(tree)),
     servings: &[Serving { runtime: Runtime::Mlserver, place: Place::Top, name: ServedName::Kept }],
 };
 
@@ -31,7 +31,7 @@ fn settings(tree: &Tree) -> impl Iterator<Item = &ModelFile> {
     tree.files().iter().filter(|file| file.path.rsplit('/').next() == Some(SETTINGS))
 }
 
-fn read(tree: &Tree) -> Result<Reading, ModelError> {
+fn read(tree: &Tree) -> Reading {
     let mut reading = Reading { mains: settings(tree).map(|file| file.path.clone()).collect(), ..Reading::default() };
     let read: Vec<_> = settings(tree).take(MAX_SETTINGS).map(|file| (file, json(file))).collect();
     let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(printable);
@@ -39,7 +39,7 @@ fn read(tree: &Tree) -> Result<Reading, ModelError> {
     reading.facts.add("models", "models", cut_list(all("name").iter(), 16));
     reading.facts.add("implementation", "implementation", cut_list(all("implementation").iter(), 16));
     reading.notes = read.iter().filter_map(|(file, value)| doubt(tree, file, value.as_ref())).take(8).collect();
-    Ok(reading)
+    reading
 }
 
 /// What is likely to go wrong with one model.

@@ -6,15 +6,15 @@ use serde_json::Value;
 use super::settings::json;
 use super::{Format, Place, Reading, ServedName, Serving};
 use crate::kserve::Runtime;
+use crate::model::Tree;
 use crate::model::facts::{cut_list, printable};
 use crate::model::layout::MOUNT;
-use crate::model::{ModelError, Tree};
 
 /// A configured folder.
 pub const FORMAT: Format = Format {
     name: "ovms",
     detect: |tree| models(tree) > 0,
-    read,
+    read: |tree| Ok(read(tree)),
     servings: &[Serving { runtime: Runtime::Ovms, place: Place::Top, name: ServedName::Kept }],
 };
 
@@ -40,13 +40,13 @@ fn entries(config: &Value) -> impl Iterator<Item = &Value> {
     LISTS.iter().filter_map(|list| config[list].as_array()).flatten().map(|entry| entry.get("config").unwrap_or(entry))
 }
 
-fn read(tree: &Tree) -> Result<Reading, ModelError> {
+fn read(tree: &Tree) -> Reading {
     let mut reading = Reading::default();
     if tree.file(GRAPH).is_some() {
         reading.mains.push(GRAPH.to_owned());
         reading.facts.add("graph", "graph", GRAPH);
     }
-    let Some(config) = config(tree) else { return Ok(reading) };
+    let Some(config) = config(tree) else { return reading };
     reading.mains.push(CONFIG.to_owned());
     let names: Vec<_> = entries(&config).filter_map(|entry| entry["name"].as_str()).map(printable).collect();
     reading.facts.add("models", "models", cut_list(names.iter(), SHOWN));
@@ -56,7 +56,7 @@ fn read(tree: &Tree) -> Result<Reading, ModelError> {
             .to_owned(),
     );
     reading.notes.extend(elsewhere(&config));
-    Ok(reading)
+    reading
 }
 
 /// Models whose path is not where the image is mounted.

@@ -72,13 +72,12 @@ impl<'a> Folder<'a> {
 
     /// The folder stays as it is, and a note says why and how to choose.
     fn in_doubt(&self, error: &ModelError) -> Choice {
-        let (why, note) = match error {
-            ModelError::TritonConfig { .. } => ("no server is told enough to load it".to_owned(), format!("packed as it is: {error}")),
-            _ => {
-                let shown = cut_list(self.models.iter(), 5);
-                let note = format!("{} models: {shown}; to lay one out for a server, give that file as MODEL", self.models.len());
-                (format!("not one {} model at the top of the folder", self.format_name), note)
-            }
+        let (why, note) = if let ModelError::TritonConfig { .. } = error {
+            ("no server is told enough to load it".to_owned(), format!("packed as it is: {error}"))
+        } else {
+            let shown = cut_list(self.models.iter(), 5);
+            let note = format!("{} models: {shown}; to lay one out for a server, give that file as MODEL", self.models.len());
+            (format!("not one {} model at the top of the folder", self.format_name), note)
         };
         Choice { notes: vec![note], ..Choice::kept(Runtime::Raw, why) }
     }

@@ -69,8 +69,8 @@ impl Selection {
     }
 
     /// Judges a file or folder; `ignored` are the patterns of the folders above it, the innermost last.
-    pub(super) fn judge(&self, candidate: Candidate<'_>, ignored: &[IgnoreFile]) -> Verdict {
-        let Candidate { path, is_folder, siblings, folder } = candidate;
+    pub(super) fn judge(&self, candidate: &Candidate<'_>, ignored: &[IgnoreFile]) -> Verdict {
+        let Candidate { path, is_folder, siblings, folder } = *candidate;
         let name = path.rsplit('/').next().unwrap_or(path);
         if let Some(why) = names::litter(path) {
             return if self.names(path, name) { Verdict::Included } else { Verdict::LeftOut(why) };
@@ -175,11 +175,11 @@ pub(super) struct Siblings {
 
 impl Siblings {
     /// Of the names in a folder.
-    pub(super) fn of<'n>(names: impl Iterator<Item = &'n str> + Clone) -> Self {
+    pub(super) fn of(names: &[&str]) -> Self {
         let is_shard = |name: &str| name.starts_with("model-") && name.contains("-of-") && name.ends_with(".safetensors");
         let is_weights = |name: &str| name == "model.safetensors" || name == "model.safetensors.index.json" || is_shard(name);
-        let safetensors = names.clone().any(|name| name == "config.json") && names.clone().any(is_weights);
-        let trained = safetensors || names.clone().any(|name| name == "training_args.bin" || name == "trainer_state.json");
+        let safetensors = names.contains(&"config.json") && names.iter().any(|name| is_weights(name));
+        let trained = safetensors || names.contains(&"training_args.bin") || names.contains(&"trainer_state.json");
         Self { safetensors, trained }
     }
 
@@ -228,9 +228,9 @@ mod tests {
 
     #[test]
     fn leftovers_are_only_those_that_are_certain() {
-        let hugging_face = Siblings::of(["config.json", "model-00001-of-00002.safetensors"].into_iter());
-        let trained = Siblings::of(["trainer_state.json", "pytorch_model.bin"].into_iter());
-        let other = Siblings::of(["model.onnx", "config.json"].into_iter());
+        let hugging_face = Siblings::of(&["config.json", "model-00001-of-00002.safetensors"]);
+        let trained = Siblings::of(&["trainer_state.json", "pytorch_model.bin"]);
+        let other = Siblings::of(&["model.onnx", "config.json"]);
         for (name, is_folder, expected) in [
             ("original", true, [true, false, false]),
             ("original", false, [false, false, false]),
@@ -262,7 +262,7 @@ mod tests {
     fn verdict(include: &[&str], exclude: &[&str], path: &str, is_folder: bool) -> Verdict {
         let owned = |patterns: &[&str]| patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
         let selection = Selection::new(&Patterns { include: owned(include), exclude: owned(exclude) }).unwrap();
-        selection.judge(Candidate { path, is_folder, siblings: &Siblings::default(), folder: Verdict::Taken }, &[])
+        selection.judge(&Candidate { path, is_folder, siblings: &Siblings::default(), folder: Verdict::Taken }, &[])
     }
 
     #[test]

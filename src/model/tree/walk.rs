@@ -83,7 +83,7 @@ impl Walk<'_> {
         let patterns = self.patterns(place, source, &listing)?;
         let outer = self.ignored.len();
         self.ignored.extend(patterns);
-        let siblings = Siblings::of(listing.iter().filter_map(|name| name.to_str()));
+        let siblings = Siblings::of(&listing.iter().filter_map(|name| name.to_str()).collect::<Vec<_>>());
         for name in &listing {
             self.entry(&Here { place, source, siblings, verdict }, name)?;
         }
@@ -122,7 +122,7 @@ impl Walk<'_> {
         // Before a link is followed: one that is left out may lead anywhere. To a pattern it is what it would be packed as.
         let is_folder = found.is_dir();
         let candidate = Candidate { path: &path, is_folder, siblings: &here.siblings, folder: here.verdict };
-        let verdict = self.selection.judge(candidate, &self.ignored);
+        let verdict = self.selection.judge(&candidate, &self.ignored);
         let Verdict::LeftOut(why) = verdict else { return self.taken(path, found, verdict) };
         // Told once, for the whole folder.
         if !matches!(here.verdict, Verdict::LeftOut(_)) {
