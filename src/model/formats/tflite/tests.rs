@@ -61,7 +61,7 @@ fn hostile_buffers_are_refused() {
         (one_table(&[0, 0, 0, 4], &far), "byte 32: 4294967295 bytes are announced, 0 are left"),
         (
             one_table(&[0, 4], &[&4u32.to_le_bytes()[..], &6000u32.to_le_bytes(), &vec![0; 24_000]].concat()),
-            "byte 24: more than 5000 kinds of operators",
+            "byte 28: more than 5000 kinds of operators",
         ),
     ] {
         assert_eq!(error(&bytes), expected, "{:?}", &bytes[..bytes.len().min(40)]);

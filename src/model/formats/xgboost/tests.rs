@@ -92,7 +92,7 @@ fn content_decides_not_the_name() {
         ("m.model", &legacy, Some("binary")),
         ("m.json", &b"{\"learner\": 5, \"version\":[1]}"[..], None),
         ("config.json", b"{\"model_type\":\"llama\"}", None),
-        ("m.bst", b"tree\nversion=v4\n", None),
+        ("m.bst", b"tree\nof life\n", None),
         ("m.txt", JSON.as_bytes(), None),
         ("m.ubj", b"{", None),
         ("m.ubj", b"", None),
