@@ -36,7 +36,7 @@ pub(super) struct Args {
 }
 
 fn mount_path(text: &str) -> Result<String, String> {
-    let good = text.starts_with('/') && text.len() < 4096 && !text.contains('\0') && text.trim_matches('/') != "";
+    let good = text.starts_with('/') && text.len() < 4096 && !text.contains('\0') && !text.trim_matches('/').is_empty();
     if good { Ok(text.to_owned()) } else { Err("expected an absolute path such as /mnt/models".to_owned()) }
 }
 
@@ -101,7 +101,9 @@ pub(super) fn before(ui: &Ui, build: &Build, wanted: &Wanted) -> Result<(), CliE
         Wanted::All => {
             // every platform says the same, as a rule
             let said: BTreeSet<String> = checked.failures().map(report::advice).collect();
-            said.iter().for_each(|advice| ui.note(advice));
+            for advice in &said {
+                ui.note(advice);
+            }
             Ok(())
         }
     }

@@ -130,16 +130,15 @@ pub fn list_stream(layer: &Descriptor, number: usize, blob: impl Read + Send) ->
 /// Whatever the store answers.
 pub fn content(store: &dyn Store, layer: &Descriptor, entry: &Entry, limit: u64) -> Result<Vec<u8>, ImageError> {
     let unpacking = |source| ImageError::Unpacking { digest: layer.digest, source };
-    let mut reader: Box<dyn Read + Send> = match Compression::of(&layer.media_type) {
-        Some(Compression::None) => store.get_blob_from(layer, entry.offset)?,
-        _ => {
-            let mut plain = unpacked(layer, store.get_blob(layer)?)?;
-            io::copy(&mut (&mut plain).take(entry.offset), &mut io::sink()).map_err(unpacking)?;
-            plain
-        }
+    let reader: Box<dyn Read + Send> = if Compression::of(&layer.media_type) == Some(Compression::None) {
+        store.get_blob_from(layer, entry.offset)?
+    } else {
+        let mut plain = unpacked(layer, store.get_blob(layer)?)?;
+        pass(&mut plain, entry.offset).map_err(unpacking)?;
+        plain
     };
     let mut bytes = Vec::new();
-    (&mut reader).take(entry.size.min(limit)).read_to_end(&mut bytes).map_err(unpacking)?;
+    reader.take(entry.size.min(limit)).read_to_end(&mut bytes).map_err(unpacking)?;
     Ok(bytes)
 }
 
@@ -148,9 +147,9 @@ fn read_entries<R: Read + Seek>(layer: &Descriptor, number: usize, reader: R) ->
     let unpacking = |source| ImageError::Unpacking { digest: layer.digest, source };
     let budget = Rc::new(Cell::new(MAX_HEADERS));
     let mut archive = Archive::new(Guarded { inner: reader, budget: budget.clone() });
-    let mut members = archive.entries_with_seek().map_err(unpacking)?;
+    let members = archive.entries_with_seek().map_err(unpacking)?;
     let (mut found, mut names) = (Vec::new(), 0);
-    while let Some(member) = members.next() {
+    for member in members {
         let entry = entry(&mut member.map_err(unpacking)?, number).map_err(|reason| refused(layer, reason))?;
         names += entry.name.len();
         if found.len() >= MAX_ENTRIES || names > MAX_NAMES {

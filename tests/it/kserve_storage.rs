@@ -73,6 +73,9 @@ fn the_storage_initializer_fetches_a_folder_like_the_source() {
     }
 }
 
+/// Name, members, media type of the layer, the index's own media type, and whether it is fetched.
+type Case = (&'static str, Vec<Member>, &'static str, Option<&'static str>, bool);
+
 /// A member of a crafted tar.
 struct Member(&'static str, tar::EntryType, &'static str);
 
@@ -122,7 +125,7 @@ fn it_fails_where_the_check_says_that_it_fails() {
     let good = || vec![Member("models/", Directory, ""), Member("models/m", FILE, "")];
     let with = |member: Member| good().into_iter().chain([member]).collect::<Vec<_>>();
     let (plain, index) = (media_type::LAYER_TAR, Some(media_type::INDEX));
-    let table: Vec<(&str, Vec<Member>, &str, Option<&str>, bool)> = vec![
+    let table: Vec<Case> = vec![
         ("good", good(), plain, index, true),
         ("single-manifest", good(), plain, None, true),
         ("link-inside", with(Member("models/l", Symlink, "m")), plain, index, true),

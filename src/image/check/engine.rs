@@ -54,7 +54,7 @@ pub(super) fn depth(image: &Image, lines: &mut Lines) {
     match (lines.consumer, count) {
         (_, 501..) => lines.fail("layers", format!("{detail}; the kernel mounts at most {MAX_DEPTH}"), FEWER),
         (Consumer::CriO, 129..) => {
-            lines.warn("layers", format!("{detail}; CRI-O before 1.26 fails above {CRIO_DEPTH} (cri-o#6261)"), FEWER)
+            lines.warn("layers", format!("{detail}; older CRI-O fails above {CRIO_DEPTH} (cri-o#6261)"), FEWER);
         }
         (Consumer::CriO, _) | (_, ..=CONTAINERD_DEPTH) => lines.pass("layers", detail),
         _ => lines.warn(
@@ -112,7 +112,7 @@ fn layer_types(image: &Image, lines: &mut Lines) {
     let types: Vec<&str> = image.manifest.layers.iter().map(|layer| layer.media_type.as_str()).collect();
     let zstd = types.iter().any(|kind| matches!(*kind, media_type::LAYER_ZSTD | media_type::DOCKER_LAYER_ZSTD));
     if zstd {
-        let detail = "zstd: containerd 1.5 and CRI-O 1.20 and later unpack it; KServe's oci+fetch:// does not";
+        let detail = "zstd: containerd since 1.5 and today's CRI-O unpack it; KServe's oci+fetch:// does not";
         lines.pass("layer-types", detail);
     } else {
         lines.pass("layer-types", "tar, gzip: every engine unpacks it");

@@ -127,11 +127,10 @@ fn refusal(entry: &Entry) -> Option<&'static str> {
         return Some("its name climbs with `..`");
     }
     match &entry.kind {
-        Kind::File | Kind::Directory => None,
         Kind::HardLink(_) => Some("hard links are not found again (KeyError)"),
         Kind::Symlink(target) if target.starts_with('/') => Some("an absolute link (AbsoluteLinkError)"),
         Kind::Symlink(target) if leaves(below(entry), target) => Some("a link that leaves the folder (LinkOutsideDestinationError)"),
-        Kind::Symlink(_) => None,
+        Kind::File | Kind::Directory | Kind::Symlink(_) => None,
         Kind::Special => Some("a device or pipe (SpecialFileError)"),
     }
 }

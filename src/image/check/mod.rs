@@ -150,7 +150,7 @@ pub fn check(request: &Request) -> Result<Report, ImageError> {
     let subject = Subject::read(request.store, request.raw, request.platforms)?;
     let mut lines = Vec::new();
     for consumer in request.consumers {
-        let mut own = Lines { consumer: *consumer, platform: None, lines: &mut lines };
+        let mut own = Lines { consumer: *consumer, platform: None, taken: &mut lines };
         match consumer {
             Consumer::Modelcar => modelcar::check(&subject, request.mount_path, &mut own)?,
             Consumer::Native => native::check(&subject, &mut own),
@@ -165,7 +165,7 @@ pub fn check(request: &Request) -> Result<Report, ImageError> {
 struct Lines<'a> {
     consumer: Consumer,
     platform: Option<String>,
-    lines: &'a mut Vec<Line>,
+    taken: &'a mut Vec<Line>,
 }
 
 impl Lines<'_> {
@@ -187,7 +187,7 @@ impl Lines<'_> {
     }
 
     fn push(&mut self, rule: &'static str, outcome: Outcome, detail: String, fix: Option<&'static str>) {
-        self.lines.push(Line { consumer: self.consumer, platform: self.platform.clone(), rule, outcome, detail, fix });
+        self.taken.push(Line { consumer: self.consumer, platform: self.platform.clone(), rule, outcome, detail, fix });
     }
 }
 

@@ -68,7 +68,7 @@ impl Runc {
         Running { runc: self, name: name.to_owned(), pid }
     }
 
-    fn cgroup(&self, name: &str) -> String {
+    fn cgroup(name: &str) -> String {
         format!("/modelcar-test-{}-{name}", std::process::id())
     }
 
@@ -96,7 +96,7 @@ impl Runc {
             "root": {"path": container.rootfs, "readonly": true},
             "mounts": mounts,
             "linux": {
-                "namespaces": namespaces, "cgroupsPath": self.cgroup(name),
+                "namespaces": namespaces, "cgroupsPath": Self::cgroup(name),
                 "resources": {"memory": {"limit": MEMORY_LIMIT}, "pids": {"limit": 64}},
                 "maskedPaths": ["/proc/kcore", "/proc/keys"], "readonlyPaths": ["/proc/sys", "/proc/bus"],
             },
@@ -133,14 +133,14 @@ impl Running<'_> {
 
     /// The most memory its cgroup had, in bytes, with what runc itself needed to start it.
     pub(crate) fn peak_memory(&self) -> Option<u64> {
-        let cgroup = self.runc.cgroup(&self.name);
+        let cgroup = Runc::cgroup(&self.name);
         let places = [format!("/sys/fs/cgroup/memory{cgroup}/memory.max_usage_in_bytes"), format!("/sys/fs/cgroup{cgroup}/memory.peak")];
         places.iter().find_map(|file| std::fs::read_to_string(file).ok()?.trim().parse().ok())
     }
 
     /// What the container's cgroup holds now, in bytes.
     pub(crate) fn memory(&self) -> Option<u64> {
-        let cgroup = self.runc.cgroup(&self.name);
+        let cgroup = Runc::cgroup(&self.name);
         let places = [format!("/sys/fs/cgroup/memory{cgroup}/memory.usage_in_bytes"), format!("/sys/fs/cgroup{cgroup}/memory.current")];
         places.iter().find_map(|file| std::fs::read_to_string(file).ok()?.trim().parse().ok())
     }
