@@ -1,7 +1,7 @@
 //! Would they take it? Replays on an image what each of its readers does, before a cluster does.
 //!
 //! Each consumer is a file here, and each of its lines a rule that was read in that reader's source: KServe's three deliveries
-//! ([`modelcar`], [`native`], [`fetch`]) and the container engines below two of them ([`engine`]). [`subject`] reads the image once for
+//! (`modelcar`, `native`, `fetch`) and the container engines below two of them (`engine`). `subject` reads the image once for
 //! all of them: documents, and the headers of every layer's tar. The rules themselves are pure.
 
 use std::fmt;
