@@ -98,8 +98,8 @@ mod tests {
         let torch = zipped(&[("archive/data.pkl", EVIL)], Stored);
         let text = &EVIL[2..];
         for (name, content) in [
-            ("training_args.bin", EVIL),
-            ("training_args.bin", &torch),
+            ("state.bin", EVIL),
+            ("state.bin", &torch),
             ("weights.dat", EVIL),
             ("extra", &torch),
             ("vocab.pkl", text),

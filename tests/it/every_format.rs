@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::{self, modelcar, need, run, stdout_of};
+use crate::support::{self, modelcar, need, need_python_with, run, stdout_of};
 
 /// A sample, the file that is loaded, the server, and what `build` is told.
 struct Case {
@@ -62,22 +62,28 @@ const CASES: &[Case] = &[
 
 #[test]
 fn a_model_of_every_format_answers_from_the_image_as_from_its_source() {
-    let (Some(python), Some(skopeo), Some(umoci)) = (support::need_python_with("mlserver"), need("skopeo"), need("umoci")) else { return };
+    let (Some(mut python), Some(skopeo), Some(umoci)) = (need_python_with("mlserver"), need("skopeo"), need("umoci")) else { return };
     let home = support::temp_dir();
     let samples = home.path().join("samples");
-    run(python().arg(script()).arg("make").arg(&samples));
+    run(python.arg(script()).arg("make").arg(&samples));
 
-    let served: Vec<PathBuf> = CASES.iter().enumerate().map(|(number, case)| {
-        let folder = home.path().join(format!("case-{number}"));
-        std::fs::create_dir(&folder).unwrap();
-        build_and_check(case, &samples, &folder);
-        unpack(&skopeo, &umoci, &folder)
-    }).collect();
+    let served: Vec<PathBuf> = CASES
+        .iter()
+        .enumerate()
+        .map(|(number, case)| {
+            let folder = home.path().join(format!("case-{number}"));
+            std::fs::create_dir(&folder).unwrap();
+            build_and_check(case, &samples, &folder);
+            unpack(&skopeo, &umoci, &folder)
+        })
+        .collect();
 
-    let questions: Vec<Value> = CASES.iter().zip(&served).map(|(case, models)| {
-        json!({"server": case.server, "source": samples.join(case.sample).join(case.main), "models": models})
-    }).collect();
-    let answers = ask(python(), &Value::from(questions));
+    let questions: Vec<Value> = CASES
+        .iter()
+        .zip(&served)
+        .map(|(case, models)| json!({"server": case.server, "source": samples.join(case.sample).join(case.main), "models": models}))
+        .collect();
+    let answers = ask(&Value::from(questions));
     let wrong = CASES.iter().zip(answers.as_array().unwrap()).filter(|(_, answer)| answer["source"] != answer["served"]);
     let report = wrong.fold(String::new(), |mut report, (case, answer)| {
         writeln!(report, "{} for {}: {answer}", case.sample, case.server).unwrap();
@@ -94,12 +100,18 @@ fn script() -> PathBuf {
 /// Builds `image.oci`, and lets `check` judge it for the three deliveries.
 fn build_and_check(case: &Case, samples: &Path, folder: &Path) {
     let (model, image) = (samples.join(case.sample), format!("oci:{}:v1", folder.join("image.oci").display()));
-    let built = modelcar(folder).arg("build").arg(&model).args(["-o", &image, "--runtime", case.server, "--model-name", "m", "--platform", "linux/amd64"])
-        .args(case.options).output().unwrap();
+    let built = modelcar(folder)
+        .arg("build")
+        .arg(&model)
+        .args(["-o", &image, "--runtime", case.server, "--model-name", "m", "--platform", "linux/amd64"])
+        .args(case.options)
+        .output()
+        .unwrap();
     assert!(built.status.success(), "{} for {}: {}", case.sample, case.server, String::from_utf8_lossy(&built.stderr));
     let inspected: Value = serde_json::from_str(&stdout_of(modelcar(folder).args(["inspect", "--format", "json", &image]))).unwrap();
     assert_eq!(inspected["annotations"]["io.modelcar.format"], case.format, "{}", case.sample);
-    let checked = modelcar(folder).args(["check", &image, "--consumer", "modelcar", "--consumer", "native", "--consumer", "fetch"]).output().unwrap();
+    let checked =
+        modelcar(folder).args(["check", &image, "--consumer", "modelcar", "--consumer", "native", "--consumer", "fetch"]).output().unwrap();
     assert!(checked.status.success(), "{} for {}: {}", case.sample, case.server, String::from_utf8_lossy(&checked.stdout));
 }
 
@@ -107,12 +119,15 @@ fn build_and_check(case: &Case, samples: &Path, folder: &Path) {
 fn unpack(skopeo: &Path, umoci: &Path, folder: &Path) -> PathBuf {
     let (one, bundle) = (folder.join("one"), folder.join("bundle"));
     let source = format!("oci:{}:v1", folder.join("image.oci").display());
-    run(Command::new(skopeo).args(["--insecure-policy", "--override-arch", "amd64", "copy", "--quiet", &source]).arg(format!("oci:{}:v1", one.display())));
+    run(Command::new(skopeo)
+        .args(["--insecure-policy", "--override-arch", "amd64", "copy", "--quiet", &source])
+        .arg(format!("oci:{}:v1", one.display())));
     run(Command::new(umoci).args(["unpack", "--rootless", "--image"]).arg(format!("{}:v1", one.display())).arg(&bundle));
     bundle.join("rootfs/models")
 }
 
-fn ask(mut python: Command, questions: &Value) -> Value {
+fn ask(questions: &Value) -> Value {
+    let mut python = need_python_with("mlserver").unwrap();
     let mut child = python.arg(script()).arg("answers").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     serde_json::to_writer(child.stdin.take().unwrap(), questions).unwrap();
     let output = child.wait_with_output().unwrap();

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::support::{lacks, modelcar, need_older_python, need_python, repo_root, run, stdout_of, temp_dir};
+use crate::support::{lacks, modelcar, need_python, need_python_with, repo_root, run, stdout_of, temp_dir};
 
 /// What modelcar_mount.py exits with where the kernel allows no namespaces.
 const NOT_ALLOWED: i32 = 77;
@@ -30,7 +30,7 @@ impl Library {
     /// A Python that imports this version.
     fn python(&self) -> Option<Command> {
         match self.fails_with {
-            None => need_older_python(self.name, self.version),
+            None => need_python_with(&format!("{}-{}", self.name, self.version)),
             Some(_) => need_python().map(Command::new),
         }
     }

@@ -12,6 +12,7 @@ mod constant_memory;
 mod containers;
 mod dependencies_are_explained;
 mod docs_run;
+mod every_format;
 mod help;
 mod hostile_files;
 mod keys_are_cosigns;

@@ -8,7 +8,7 @@ use crate::model::{Facts, UNKNOWN_FORMAT};
 fn model(format: &'static str, paths: &[&str]) -> Model {
     let metadata = std::fs::metadata(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
     let files = paths.iter().map(|path| ModelFile::new((*path).to_owned(), path.into(), &metadata)).collect();
-    let mains = paths.iter().filter(|path| path.ends_with(".onnx")).map(|path| (*path).to_owned()).collect();
+    let mains = paths.iter().filter(|path| Path::new(path).extension() == Some("onnx".as_ref())).map(|path| (*path).to_owned()).collect();
     Model { format, facts: Facts::default(), files, mains, findings: Vec::new(), notes: Vec::new() }
 }
 

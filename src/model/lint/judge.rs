@@ -52,7 +52,9 @@ pub fn of_error(error: &ModelError) -> Option<Finding> {
         ModelError::LfsPointer { path, format } => {
             Some(Finding::at(&rules::LFS_POINTER, &shown(path), format!("is a Git LFS pointer, not the {format} file")))
         }
-        ModelError::NotOneModel { .. } => Some(Finding::of_model(&rules::SEVERAL_MODELS, error.to_string())),
+        ModelError::NotOneModel { .. } | ModelError::NotOneFile { .. } => {
+            Some(Finding::of_model(&rules::SEVERAL_MODELS, error.to_string()))
+        }
         _ => None,
     }
 }

@@ -61,17 +61,17 @@ pub fn need_python() -> Option<PathBuf> {
     python().or_else(|| skip(".venv/bin/python"))
 }
 
-/// A Python that imports this version of `name` instead of the one in `.venv`, see `tests/peers/requirements-older.txt`.
+/// `.venv`'s Python that also sees the packages of `.peers/python/FOLDER`, and those first: see `tests/peers/python.sh`.
 ///
 /// # Panics
 /// With `MODELCAR_REQUIRE_PEERS=1` where it is missing.
-pub fn need_older_python(name: &str, version: &str) -> Option<Command> {
-    let folder = repo_root().join(format!(".peers/python/{name}-{version}"));
-    if !folder.is_dir() {
-        return skip(&format!("{name} {version} for Python"));
+pub fn need_python_with(folder: &str) -> Option<Command> {
+    let packages = repo_root().join(".peers/python").join(folder);
+    if !packages.is_dir() {
+        return skip(&format!(".peers/python/{folder}"));
     }
     let mut command = Command::new(need_python()?);
-    command.env("PYTHONPATH", folder);
+    command.env("PYTHONPATH", packages);
     Some(command)
 }
 

@@ -71,7 +71,7 @@ fn assert_facts(model: &Model, expected: &[(&str, &str)]) {
 #[test]
 fn tells_what_a_person_wants_to_know_and_counts_no_weight_twice() {
     let folder = Folder::llama();
-    folder.write("consolidated.safetensors", tensors(&[("a", 3), ("b", 4), ("c", 5)]));
+    folder.write("extra.safetensors", tensors(&[("a", 3), ("b", 4), ("c", 5)]));
     folder.write(
         "README.md",
         "---\nlicense: apache-2.0\nbase_model: org/base\npipeline_tag: text-generation\nlanguage: [en, de]\n---\n# It\n",
@@ -100,7 +100,7 @@ fn tells_what_a_person_wants_to_know_and_counts_no_weight_twice() {
             ("languages", "en, de"),
         ],
     );
-    let orphan = "orphan-weights consolidated.safetensors: model.safetensors.index.json does not name it";
+    let orphan = "orphan-weights extra.safetensors: model.safetensors.index.json does not name it";
     assert_eq!(folder.findings(), [orphan]);
 }
 

@@ -4,6 +4,7 @@ use zip::CompressionMethod::Stored;
 
 use super::super::pickle::testing::text;
 use super::testing::zipped;
+use crate::kserve::Runtime;
 use crate::model::{Model, ModelError, ReadOptions, lay_out, read};
 
 /// A dict with one tensor of 2×3, as `torch.save` writes a state dict.
@@ -61,7 +62,8 @@ fn torchscript_says_what_it_takes_and_is_no_pickle_to_fear() {
     }
     assert_eq!(rules(&model), [""; 0]);
     let layout = lay_out(&model, None, "net").unwrap();
-    assert_eq!(layout.files[0].target, "net/1/model.pt");
+    assert_eq!((layout.runtime, layout.files[0].target.as_str()), (Runtime::Raw, "net.pt"), "Triton is told no inputs");
+    assert!(matches!(lay_out(&model, Some(Runtime::Triton), "net"), Err(ModelError::TritonConfig { .. })));
 }
 
 #[test]

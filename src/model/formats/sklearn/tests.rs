@@ -151,8 +151,9 @@ fn of_several_files_all_are_looked_into() {
     let model = model.unwrap();
     assert_eq!(model.mains, ["a.joblib", "b.pickle"]);
     assert_eq!(model.findings.len(), 3);
-    assert_eq!(lay_out(&model, None, "m").unwrap().runtime, crate::kserve::Runtime::Raw);
-    assert!(lay_out(&model, Some(crate::kserve::Runtime::Sklearnserver), "m").is_err());
+    for runtime in [None, Some(crate::kserve::Runtime::Sklearnserver)] {
+        assert!(matches!(lay_out(&model, runtime, "m"), Err(ModelError::NotOneFile { .. })));
+    }
 }
 
 #[test]

@@ -152,7 +152,9 @@ mod tests {
         let begun = std::time::Instant::now();
         for text in ["=/tmp/".repeat(170_000), "cache_dir ".repeat(100_000), "\"/models".repeat(130_000), " ".repeat(1 << 20)] {
             absolute_paths(&text);
-            CACHES.iter().for_each(|name| assert!(!points_into_models(&text, name)));
+            for name in CACHES {
+                assert!(!points_into_models(&text, name));
+            }
         }
         assert!(begun.elapsed().as_secs() < 30, "{:?}: quadratic would be an hour", begun.elapsed());
     }
