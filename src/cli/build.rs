@@ -1,8 +1,6 @@
 //! `modelcar build`.
 
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -11,13 +9,14 @@ use super::check::{self, Wanted};
 use super::destination::{self, Destination};
 use super::gate::AllowArgs;
 use super::options::{self, Format, RegistryArgs};
+use super::reading::ReadArgs;
 use super::resolve::Found;
 use super::{CliError, options::pair};
 use crate::image::annotations::LINT_ALLOWED;
 use crate::image::{Base, Build, Built, Compression, ImageSpec};
-use crate::kserve::{Delivery, KserveError, Runtime};
+use crate::kserve::Delivery;
 use crate::model::lint::Target;
-use crate::model::{self, Links, Model, ModelName, OnnxExternal, Patterns, ReadOptions, ServingLayout, UNKNOWN_FORMAT, Wish};
+use crate::model::{Model, ServingLayout, UNKNOWN_FORMAT};
 use crate::oci::{Location, Platform, Timestamp};
 use crate::report::{Ui, timed, units};
 use crate::store::{Access, Store};
@@ -30,28 +29,8 @@ const PLATFORMS: [&str; 2] = ["amd64", "arm64"];
 pub(super) struct ModelArgs {
     /// The model: a file or a folder
     pub(super) model: PathBuf,
-    /// The layout that a runtime wants under /models; `auto` picks by format and says which, `raw` keeps the folder
-    #[arg(long, value_name = "RUNTIME", default_value = "auto", value_parser = options::word::<Choice>)]
-    runtime: Choice,
-    /// The version folder, where a layout has one [default: 1]
-    #[arg(long, value_name = "N")]
-    model_version: Option<NonZeroU32>,
-    /// The model's name, where a layout needs one (Triton) [default: the one in its config.pbtxt, or the repository's last part]
-    #[arg(long, value_name = "NAME")]
-    pub(super) model_name: Option<String>,
-    /// Pack these files though .modelignore, --exclude or custom leaves them out, as in a .gitignore; may be repeated
-    #[arg(long, value_name = "GLOB")]
-    include: Vec<String>,
-    /// Leave these files out, as in a .gitignore; may be repeated
-    #[arg(long, value_name = "GLOB")]
-    exclude: Vec<String>,
-    /// Also follow symbolic links that leave the model's folder
-    #[arg(long)]
-    pub(super) follow_links: bool,
-    /// ONNX data beside the model, which most servers cannot load through the modelcar link: `inline` puts them into it, `keep` leaves
-    /// them, `auto` inlines below 2 GiB
-    #[arg(long, value_name = "HOW", default_value = "auto", hide_possible_values = true)]
-    pub(super) onnx_external: OnnxData,
+    #[command(flatten)]
+    pub(super) reading: ReadArgs,
     /// What lies below the model: an image, or `none` [default: modelcar's own tiny shell]
     #[arg(long, value_name = "REF|oci:DIR|none")]
     pub(super) base: Option<String>,
@@ -73,44 +52,6 @@ pub(super) struct ModelArgs {
     pub(super) label: Vec<(String, String)>,
     #[command(flatten)]
     pub(super) allow: AllowArgs,
-}
-
-/// What becomes of ONNX external data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum OnnxData {
-    /// Into the model where it stays below 2 GiB, the most that servers load; else as they are
-    Auto,
-    /// Into the model, or fail
-    Inline,
-    /// As they are
-    Keep,
-}
-
-impl From<OnnxData> for OnnxExternal {
-    fn from(data: OnnxData) -> Self {
-        match data {
-            OnnxData::Auto => Self::Auto,
-            OnnxData::Inline => Self::Inline,
-            OnnxData::Keep => Self::Keep,
-        }
-    }
-}
-
-/// The runtime that is wanted, or none in particular.
-#[derive(Clone, Copy, Debug)]
-struct Choice(Option<Runtime>);
-
-impl FromStr for Choice {
-    type Err = KserveError;
-
-    fn from_str(text: &str) -> Result<Self, KserveError> {
-        const AUTO: &str = "auto";
-        if text == AUTO {
-            return Ok(Self(None));
-        }
-        let known = || [AUTO].into_iter().chain(Runtime::all().map(Runtime::name));
-        text.parse().map(|runtime| Self(Some(runtime))).map_err(|_: KserveError| KserveError::unknown_word("runtime", text, known()))
-    }
 }
 
 /// The verb's own options.
@@ -177,11 +118,8 @@ impl Args {
 impl ModelArgs {
     /// Reads the model and lays it out.
     pub(super) fn read(&self, names: &[Location]) -> Result<(Model, ServingLayout), CliError> {
-        let follow_links = if self.follow_links { Links::Anywhere } else { Links::Inside };
-        let patterns = Patterns { include: self.include.clone(), exclude: self.exclude.clone() };
-        let options = ReadOptions { follow_links, patterns, onnx_external: self.onnx_external.into() };
-        let model = model::read(&self.model, &options)?;
-        let layout = model::lay_out_as(&model, &Wish { runtime: self.runtime.0, version: self.model_version, name: self.name(names) })?;
+        let model = self.reading.read(&self.model)?;
+        let layout = self.reading.lay_out(&model, &self.usual_name(names))?;
         Ok((model, layout))
     }
 
@@ -199,14 +137,11 @@ impl ModelArgs {
         ))
     }
 
-    /// The model's name: as given, or the last part of the repository, or of the path.
-    fn name(&self, names: &[Location]) -> ModelName {
-        if let Some(name) = &self.model_name {
-            return ModelName::Given(name.clone());
-        }
+    /// The model's name unless one is given: the last part of the repository, or of the path.
+    fn usual_name(&self, names: &[Location]) -> String {
         let repository = names.iter().find_map(Location::reference);
         let last = repository.and_then(|reference| reference.repository().rsplit('/').next().map(str::to_owned));
-        ModelName::Usual(last.unwrap_or_else(|| self.stem()))
+        last.unwrap_or_else(|| self.stem())
     }
 
     /// The model's file name without its ending, made fit for a tag.

@@ -7,10 +7,11 @@ use serde_json::json;
 
 use super::CliError;
 use super::options::{self, Format, RegistryArgs};
+use super::reading::ReadArgs;
 use super::resolve::Found;
 use crate::image::inspect::{Inspection, inspect};
 use crate::kserve::Runtime;
-use crate::model::{self, Model, ReadOptions, ServingLayout};
+use crate::model::{self, Model, ServingLayout};
 use crate::oci::Location;
 use crate::report::{Ui, image};
 use crate::store::Access;
@@ -21,6 +22,8 @@ pub(super) struct Args {
     /// An image, or the path of a model
     #[arg(value_name = "REF|PATH")]
     what: String,
+    #[command(flatten)]
+    reading: ReadArgs,
     /// How the result is printed
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
@@ -47,9 +50,9 @@ impl Args {
     }
 
     fn model(&self, ui: &Ui, path: &Path) -> Result<(), CliError> {
-        let model = model::read(path, &ReadOptions::default())?;
+        let model = self.reading.read(path)?;
         // A model that no server could load as it lies is inspected all the same.
-        let (layout, doubt) = match model::lay_out(&model, None, "model") {
+        let (layout, doubt) = match self.reading.lay_out(&model, "model") {
             Ok(layout) => (layout, None),
             Err(error) => (model::lay_out(&model, Some(Runtime::Raw), "model")?, Some(error)),
         };

@@ -1,21 +1,23 @@
 //! `modelcar lint`.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::CliError;
 use super::gate::{self, AllowArgs};
 use super::options::{self, Format, RegistryArgs};
 use super::patch::annotations;
+use super::reading::ReadArgs;
 use super::resolve::Found;
 use crate::image::annotations::RUNTIME;
-use crate::image::in_layout;
+use crate::image::model_files::model_files;
 use crate::kserve::{Delivery, Generation, Runtime};
 use crate::model::lint::{self, Finding, Rule, Severity, Target};
-use crate::model::{self, Links, Model, ModelError, ModelFile, ReadOptions, ServingLayout};
+use crate::model::{self, Model, ModelError, ServingLayout};
 use crate::oci::{Location, Reference};
 use crate::report::Ui;
 use crate::report::lint::{self as report, LintReport};
-use crate::store::Access;
+use crate::store::{Access, Store};
 
 /// The verb's options.
 #[derive(Debug, clap::Args)]
@@ -23,18 +25,14 @@ pub(super) struct Args {
     /// The path of a model, or an image
     #[arg(value_name = "MODEL|REF", required_unless_present_any = ["explain", "rules"])]
     what: Option<String>,
-    /// The server that will load it [default: by format; an image's own]
-    #[arg(long, value_name = "RUNTIME", value_parser = options::word::<Runtime>)]
-    runtime: Option<Runtime>,
+    #[command(flatten)]
+    reading: ReadArgs,
     /// How KServe will mount it: modelcar, native, fetch; separated by commas [default: any]
     #[arg(long, value_name = "DELIVERY", value_delimiter = ',', value_parser = options::word::<Delivery>)]
     delivery: Vec<Delivery>,
     /// What the cluster's KServe can do: 0.15, 0.17, 0.20, 0.21, or an OpenShift AI version such as rhoai-3.4 [default: any]
     #[arg(long, value_name = "VERSION", value_parser = options::word::<Generation>)]
     kserve: Option<Generation>,
-    /// Also follow symbolic links that leave the model's folder
-    #[arg(long)]
-    follow_links: bool,
     #[command(flatten)]
     allow: AllowArgs,
     /// Refuse for warnings too
@@ -74,18 +72,18 @@ impl Args {
     }
 
     fn examine(&self, path: &Path) -> Result<(Model, ServingLayout), ModelError> {
-        let follow_links = if self.follow_links { Links::Anywhere } else { Links::Inside };
-        let model = model::read(path, &ReadOptions { follow_links, ..ReadOptions::default() })?;
-        let layout = model::lay_out(&model, self.runtime, "model")?;
+        let model = self.reading.read(path)?;
+        let layout = self.reading.lay_out(&model, "model")?;
         Ok((model, layout))
     }
 
     /// The model in an image, as it lies there: for the server whose layout the image says it has.
     fn image(&self, what: &str, location: &Location) -> Result<LintReport, CliError> {
         let found = Found::at(location, &self.registry, Access::Read)?;
-        let files = files_of(&found)?;
+        let store: Arc<dyn Store> = found.store.clone();
+        let files = model_files(&store, &found.manifest)?;
         let runtime = annotations(&found.manifest)?.get(RUNTIME).and_then(|name| name.parse().ok());
-        let runtime = self.runtime.or(runtime).unwrap_or(Runtime::Raw);
+        let runtime = self.reading.runtime().or(runtime).unwrap_or(Runtime::Raw);
         let examined = model::read_files(Path::new(what), files).and_then(|model| {
             let layout = model::lay_out(&model, Some(Runtime::Raw), "model")?;
             Ok((model, ServingLayout { runtime, ..layout }))
@@ -124,15 +122,4 @@ impl Args {
         };
         findings.into_iter().map(heavier).collect()
     }
-}
-
-/// The model's files in their layers.
-fn files_of(found: &Found) -> Result<Vec<ModelFile>, CliError> {
-    let Location::Layout { dir, .. } = &found.location else {
-        return Err(CliError::usage(
-            format!("`{}` is not in a layout", found.location),
-            "lint reads images in layouts; `modelcar extract REF DIR`, then `modelcar lint DIR` looks at others",
-        ));
-    };
-    Ok(in_layout::model_files(found.store.as_ref(), dir, &found.manifest)?)
 }

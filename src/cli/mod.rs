@@ -25,6 +25,7 @@ mod options;
 mod patch;
 mod pull;
 mod push;
+mod reading;
 mod resolve;
 mod ship;
 mod sign;

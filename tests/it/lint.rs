@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 
 use modelcar::model::lint::rules::RULES;
 
+use crate::support::registry::Registry;
 use crate::support::{modelcar, repo_root, run, stdout_of, temp_dir};
 
 const POINTER: &str = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
@@ -97,10 +98,10 @@ fn the_same_model_is_judged_by_server_delivery_and_platform() {
     fs::write(home.path().join("net.onnx"), crate::bad_input::onnx_with_external("net.data")).unwrap();
     fs::write(home.path().join("net.data"), [0; 16]).unwrap();
     let commands: [&[&str]; 4] = [
-        &["lint", "net.onnx"],
-        &["lint", "net.onnx", "--kserve", "rhoai-3.3"],
-        &["lint", "net.onnx", "--kserve", "rhoai-3.4", "--delivery", "modelcar"],
-        &["lint", "net.onnx", "--delivery", "native,fetch"],
+        &["lint", "--onnx-external=keep", "net.onnx"],
+        &["lint", "--onnx-external=keep", "net.onnx", "--kserve", "rhoai-3.3"],
+        &["lint", "--onnx-external=keep", "net.onnx", "--kserve", "rhoai-3.4", "--delivery", "modelcar"],
+        &["lint", "--onnx-external=keep", "net.onnx", "--delivery", "native,fetch"],
     ];
     insta::assert_snapshot!(all_seen(home.path(), &commands));
 }
@@ -171,11 +172,16 @@ fn the_model_in_an_image_is_judged_where_it_lies() {
 }
 
 #[test]
-fn an_image_elsewhere_is_refused_with_the_way() {
+fn an_image_is_judged_alike_in_an_archive_and_in_a_registry() {
+    let Some(registry) = Registry::start() else { return };
     let home = temp_dir();
-    model(home.path(), &[]);
+    model(home.path(), &[("config.json", r#"{"vocab_file": "/home/ann/v.txt"}"#)]);
+    let pushed = format!("{}/org/m:v1", registry.host);
     run(&mut command(home.path(), &["build", "m", "-o", "oci-archive:m.tar:v1"]));
-    insta::assert_snapshot!(seen(home.path(), &["lint", "oci-archive:m.tar:v1"]));
+    run(&mut command(home.path(), &["push", "oci-archive:m.tar:v1", &pushed]));
+    let in_archive = stdout_of(&mut command(home.path(), &["lint", "oci-archive:m.tar:v1"]));
+    assert!(in_archive.contains("absolute-path  1/config.json  names /home/ann/v.txt"), "{in_archive}");
+    assert_eq!(stdout_of(&mut command(home.path(), &["lint", &pushed])), in_archive);
 }
 
 /// A table of every rule, for the page of the documentation.

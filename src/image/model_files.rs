@@ -1,98 +1,83 @@
-//! The files of a model where they lie: in the plain layers of an image in a layout. Headers are read, contents are skipped, so that a
-//! model of a hundred gigabytes is listed at once. No digest is checked here: `verify` and `extract` do that.
+//! The files of a model where they lie: in the plain layers of an image, in whatever store. Headers are read and contents are reached by
+//! offset, so that a model of a hundred gigabytes in a registry is looked at with a few small requests. No digest is checked here:
+//! `verify` and `extract` do that.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::fmt;
+use std::io::{self, Read};
+use std::path::Path;
 use std::sync::Arc;
 
-use tar::{Archive, Entry, EntryType};
-
-use super::extract::{Guarded, MAX_HEADERS, below_models};
+use super::compose::MODELS;
+use super::compress::Compression;
+use super::extract::below_models;
+use super::listing::{Entry, Kind, list_layer};
 use super::{ImageError, platforms};
 use crate::model::{ByteSource, MAX_FILES, ModelFile, Stretch};
-use crate::oci::{Descriptor, Digest, RawManifest, media_type};
+use crate::oci::{Descriptor, RawManifest};
 use crate::store::Store;
 
-/// A layer's blob in a layout directory.
-#[derive(Debug)]
-struct LayerFile(PathBuf);
+/// An uncompressed layer in a store.
+struct Layer {
+    store: Arc<dyn Store>,
+    blob: Descriptor,
+}
 
-impl ByteSource for LayerFile {
+impl ByteSource for Layer {
     fn open_at(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
-        let mut file = File::open(&self.0)?;
-        file.seek(SeekFrom::Start(offset))?;
-        Ok(Box::new(file))
+        self.store.get_blob_from(&self.blob, offset).map_err(io::Error::other)
     }
 }
 
-/// The files of the model below `/models`, of the first platform: they are all the same model. `dir` is the layout of `store`.
+impl fmt::Debug for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {}", self.blob.digest, self.store.name())
+    }
+}
+
+/// The files of the model below `/models`, of the first platform: they are all the same model.
 ///
 /// # Errors
-/// [`ImageError::Compressed`] where a layer is compressed, [`ImageError::Entry`] for links, [`ImageError::NoModels`] where there are none.
-pub fn model_files(store: &dyn Store, dir: &Path, raw: &RawManifest) -> Result<Vec<ModelFile>, ImageError> {
-    let images = platforms::images(store, raw, None)?;
+/// [`ImageError::Compressed`] where a layer with files of the model is compressed, [`ImageError::Entry`] for links,
+/// [`ImageError::NoModels`] where there are none.
+pub fn model_files(store: &Arc<dyn Store>, raw: &RawManifest) -> Result<Vec<ModelFile>, ImageError> {
+    let images = platforms::images(store.as_ref(), raw, None)?;
     let mut files = BTreeMap::new();
-    for layer in &images.first().ok_or(ImageError::NoModels)?.layers {
-        list(dir, layer, &mut files)?;
+    for (number, blob) in images.first().ok_or(ImageError::NoModels)?.layers.iter().enumerate() {
+        let entries = list_layer(store.as_ref(), blob, number)?.entries;
+        let layer: Arc<dyn ByteSource> = Arc::new(Layer { store: store.clone(), blob: blob.clone() });
+        for entry in &entries {
+            add(blob, entry, &layer, &mut files)?;
+        }
     }
     if files.is_empty() { Err(ImageError::NoModels) } else { Ok(files.into_values().collect()) }
 }
 
-fn list(dir: &Path, layer: &Descriptor, files: &mut BTreeMap<String, ModelFile>) -> Result<(), ImageError> {
-    if layer.media_type != media_type::LAYER_TAR {
-        return Err(ImageError::Compressed { digest: layer.digest });
-    }
-    let path = dir.join("blobs").join("sha256").join(layer.digest.hex());
-    let unpacking = |source| ImageError::Unpacking { digest: layer.digest, source };
-    let budget = Rc::new(Cell::new(MAX_HEADERS));
-    let mut archive = Archive::new(Guarded { inner: File::open(&path).map_err(unpacking)?, budget: budget.clone() });
-    let mut entries = archive.entries_with_seek().map_err(unpacking)?;
-    let source: Arc<dyn ByteSource> = Arc::new(LayerFile(path));
-    loop {
-        budget.set(MAX_HEADERS);
-        let Some(entry) = entries.next() else { return Ok(()) };
-        add(layer.digest, &entry.map_err(unpacking)?, &source, files)?;
-    }
-}
-
-fn add<R: Read>(
-    digest: Digest,
-    entry: &Entry<'_, R>,
-    source: &Arc<dyn ByteSource>,
-    files: &mut BTreeMap<String, ModelFile>,
-) -> Result<(), ImageError> {
-    let name = entry.path_bytes().into_owned();
-    let refuse = |reason| ImageError::Entry { digest, path: String::from_utf8_lossy(&name).escape_debug().to_string(), reason };
-    let Some(path) = below_models(&name).map_err(refuse)? else { return Ok(()) };
-    let path = path.strip_prefix("models").ok().and_then(Path::to_str).unwrap_or_default().to_owned();
-    match entry.header().entry_type() {
+fn add(blob: &Descriptor, entry: &Entry, layer: &Arc<dyn ByteSource>, files: &mut BTreeMap<String, ModelFile>) -> Result<(), ImageError> {
+    let refuse = |reason| ImageError::Entry { digest: blob.digest, path: entry.name.escape_debug().to_string(), reason };
+    let Some(path) = below_models(entry.name.as_bytes()).map_err(refuse)? else { return Ok(()) };
+    let path = path.strip_prefix(MODELS).ok().and_then(Path::to_str).unwrap_or_default().to_owned();
+    match entry.kind {
         _ if path.split('/').any(|name| name.starts_with(".wh.")) => Err(refuse("it deletes files of a lower layer")),
-        EntryType::Directory | EntryType::XGlobalHeader => Ok(()),
-        EntryType::Regular | EntryType::Continuous if files.len() >= MAX_FILES => Err(refuse("it is one file too many")),
-        EntryType::Regular | EntryType::Continuous => {
-            let stretch = Stretch { source: source.clone(), offset: entry.raw_file_position() };
-            files.insert(path.clone(), ModelFile::within(path, stretch, entry.size()));
+        Kind::Directory => Ok(()),
+        Kind::File if Compression::of(&blob.media_type) != Some(Compression::None) => Err(ImageError::Compressed { digest: blob.digest }),
+        Kind::File if files.len() >= MAX_FILES => Err(refuse("it is one file too many")),
+        Kind::File => {
+            let stretch = Stretch { source: layer.clone(), offset: entry.offset };
+            files.insert(path.clone(), ModelFile::within(path, stretch, entry.size));
             Ok(())
         }
         _ => Err(refuse("it is a link or no file")),
     }
 }
 
-impl<R: Seek> Seek for Guarded<R> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.inner.seek(to)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
     use crate::oci::tar_header::{EntryKind, TRAILER, header, padding};
-    use crate::oci::{ImageManifest, ManifestRef};
+    use crate::oci::{ImageManifest, ManifestRef, media_type};
     use crate::store::Access;
     use crate::store::layout::LayoutStore;
 
@@ -113,10 +98,16 @@ mod tests {
         tar
     }
 
+    fn gzipped(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
     /// The files, and the layout that they lie in.
     fn listed(layers: &[(&str, Vec<u8>)]) -> (Result<Vec<ModelFile>, ImageError>, tempfile::TempDir) {
         let home = tempfile::tempdir().unwrap();
-        let store = LayoutStore::open(home.path(), Access::Write).unwrap();
+        let store: Arc<dyn Store> = Arc::new(LayoutStore::open(home.path(), Access::Write).unwrap());
         let put = |media_type: &str, bytes: &Vec<u8>| {
             let descriptor = Descriptor::of(media_type, bytes);
             store.put_blob(&descriptor, bytes).unwrap();
@@ -125,7 +116,7 @@ mod tests {
         let layers = layers.iter().map(|(media_type, bytes)| put(media_type, bytes)).collect();
         let raw = RawManifest::image(&ImageManifest::new(put(media_type::CONFIG, &b"{}".to_vec()), layers)).unwrap();
         store.put_manifest(&raw, &ManifestRef::Tag("v1".to_owned())).unwrap();
-        (model_files(&store, home.path(), &raw), home)
+        (model_files(&store, &raw), home)
     }
 
     #[test]
@@ -144,7 +135,7 @@ mod tests {
     fn what_cannot_be_looked_at_in_place_is_refused() {
         let tar = media_type::LAYER_TAR;
         for (media_type, bytes, expected) in [
-            (media_type::LAYER_GZIP, layer(&[("models/a", "x")]), "is compressed"),
+            (media_type::LAYER_GZIP, gzipped(&layer(&[("models/a", "x")])), "is compressed"),
             (tar, layer(&[("models/a", "->b")]), "it is a link or no file"),
             (tar, layer(&[("models/.wh.a", "")]), "it deletes files of a lower layer"),
             (tar, layer(&[("models/../a", "x")]), "climbs with `..`"),
