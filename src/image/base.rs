@@ -3,7 +3,10 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use super::compose::MODELS;
+use super::listing::list_layer;
 use super::plan::{MAX_GROUPS, MAX_LAYERS};
+use super::rootfs::Rootfs;
 use super::shell;
 use super::transfer::Blob;
 use super::{ImageError, platforms};
@@ -105,10 +108,21 @@ fn read_image(store: &Arc<dyn Store>, manifest: &ImageManifest, notes: &mut Vec<
     if manifest.layers.len() + MAX_GROUPS >= MAX_LAYERS {
         return Err(ImageError::BaseTooDeep { layers: manifest.layers.len(), most: MAX_LAYERS - MAX_GROUPS });
     }
+    if let Some(path) = file_below_models(store.as_ref(), manifest) {
+        return Err(ImageError::BaseHasModel { path });
+    }
     disarm(&mut config, notes);
     demote(&mut config, notes);
     let layers = manifest.layers.iter().map(|layer| take_over(store, layer)).collect::<Result<_, _>>()?;
     Ok(BaseImage { config, layers })
+}
+
+/// A file that the base has where the model goes: servers would see both models as one folder. What cannot be listed, `check` tells.
+fn file_below_models(store: &dyn Store, manifest: &ImageManifest) -> Option<String> {
+    let layers = manifest.layers.iter().enumerate();
+    let listed = layers.map(|(number, layer)| list_layer(store, layer, number)).collect::<Result<Vec<_>, _>>().ok()?;
+    let rootfs = Rootfs::of(listed.iter().map(|layer| &layer.entries[..])).ok()?;
+    rootfs.below(MODELS.trim_end_matches('/')).next().map(|(path, _)| path.to_owned())
 }
 
 /// KServe sets `args` and no `command`, so an entrypoint would be run with the sidecar's script as its arguments.

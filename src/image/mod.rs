@@ -94,6 +94,12 @@ pub enum ImageError {
         /// In the manifest.
         layers: usize,
     },
+    /// A base with files under `/models`.
+    #[error("the base has a model of its own: `/{path}`")]
+    BaseHasModel {
+        /// One of its files or folders.
+        path: String,
+    },
     /// A base that leaves no layer for the model.
     #[error("the base has {layers} layers, and an image with {most} or more cannot be mounted everywhere")]
     BaseTooDeep {
@@ -206,6 +212,9 @@ impl ImageError {
             Self::Attachment { .. } => Some("look at it with `modelcar inspect`, then move or delete that tag".to_owned()),
             Self::BaseTooDeep { .. } => Some("use a smaller base, or none: modelcar brings its own shell".to_owned()),
             Self::Compressed { .. } => Some("`modelcar extract REF DIR` unpacks it; then look at DIR".to_owned()),
+            Self::BaseHasModel { .. } => {
+                Some("servers would see both models as one; use a base without /models, or none: modelcar brings its own shell".to_owned())
+            }
             Self::NoModels => Some("modelcar reads images that hold a model under /models; `modelcar inspect` shows the layers".to_owned()),
             _ => None,
         }

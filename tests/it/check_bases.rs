@@ -135,3 +135,21 @@ fn root_and_a_user_that_is_no_number_are_not_taken() {
     }
     run(modelcar(home.path()).args(["build", "--help"]));
 }
+
+#[test]
+fn a_base_with_a_model_of_its_own_is_refused() {
+    let home = temp_dir();
+    let model = repo_root().join("testdata/models/iris");
+    run(modelcar(home.path()).current_dir(home.path()).arg("build").arg(&model).args(["-o", "oci:first:v1"]));
+    let output = modelcar(home.path())
+        .current_dir(home.path())
+        .arg("build")
+        .arg(&model)
+        .args(["--base", "oci:first:v1", "-o", "oci:second:v1"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("error: the base has a model of its own: `/models/1`"), "{said}");
+    assert!(!home.path().join("second").exists());
+}

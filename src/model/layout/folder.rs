@@ -48,6 +48,11 @@ impl<'a> Folder<'a> {
             let runtime = serving.runtime;
             return Ok(Choice::kept(runtime, format!("the folder is a {runtime} repository already")));
         }
+        let described = self.paths.contains(&servers::TRITON_CONFIG) && self.all_models(is_versioned);
+        let triton = self.servings().iter().find(|serving| described && serving.runtime == Runtime::Triton);
+        if let Some(triton) = triton {
+            return Ok(Choice::new(Runtime::Triton, self.arrange(triton)?, "the folder is a model of a triton repository"));
+        }
         match self.arrange(usual) {
             Ok(arrangement) => Ok(Choice::new(usual.runtime, arrangement, self.why_usual())),
             Err(error @ (ModelError::NotOneModel { .. } | ModelError::TritonConfig { .. })) => Ok(self.in_doubt(&error)),
@@ -151,7 +156,8 @@ impl<'a> Folder<'a> {
         let has = |wanted: fn(&str) -> bool| self.paths.iter().any(|path| wanted(path));
         match runtime {
             _ if self.repository == Some(runtime) => true,
-            Runtime::Ovms | Runtime::TensorflowServing => self.all_models(is_versioned),
+            // With a config.pbtxt it is a model folder of Triton, which wants to be in a folder of its name.
+            Runtime::Ovms | Runtime::TensorflowServing => self.all_models(is_versioned) && !self.paths.contains(&servers::TRITON_CONFIG),
             Runtime::Triton => self.all_models(is_named_and_versioned),
             Runtime::Torchserve => has(|path| path == "config/config.properties") && has(|path| path.starts_with("model-store/")),
             _ => false,

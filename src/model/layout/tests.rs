@@ -398,3 +398,12 @@ fn the_choice_names_what_else_could_be_chosen() {
     assert_eq!(servers(&onnx(&["net.onnx"])), [Runtime::Ovms, Runtime::Triton, Runtime::Mlserver]);
     assert!(servers(&model(UNKNOWN_FORMAT, &["x"])).is_empty());
 }
+
+#[test]
+fn a_model_folder_of_triton_goes_into_a_folder_of_its_name() {
+    let layout = lay_out(&onnx(&["1/model.onnx", "config.pbtxt"]), None, "m").unwrap();
+    assert_eq!(
+        (layout.runtime, moves(&layout)),
+        (Runtime::Triton, vec!["1/model.onnx > m/1/model.onnx".into(), "config.pbtxt > m/config.pbtxt".into()])
+    );
+}

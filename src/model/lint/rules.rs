@@ -28,6 +28,7 @@ pub static RULES: &[&Rule] = &[
     &TRUNCATED_WEIGHTS,
     &UNKNOWN_FORMAT,
     &UNREADABLE,
+    &UNSERVED,
     &WRITES_TO_OWN_FOLDER,
 ];
 
@@ -159,7 +160,7 @@ pub static PICKLE: Rule = Rule {
     severity: Severity::Error,
     why: "whoever loads a pickle runs the code that its author put there",
     link: Some("https://docs.python.org/3/library/pickle.html#module-pickle"),
-    fix: "convert it (safetensors, ONNX, skops), or pack it with --allow-pickle if you trust its author",
+    fix: "convert it (safetensors, ONNX), or pack it with --allow-pickle if you trust its author",
 };
 
 /// A loader that asks for the real path.
@@ -250,6 +251,15 @@ pub static UNREADABLE: Rule = Rule {
     why: "a file that cannot be read as what its name says will not be read by a server either; it cannot be allowed",
     link: None,
     fix: "get the file again, or export the model again",
+};
+
+/// A folder that is laid out for no server.
+pub static UNSERVED: Rule = Rule {
+    id: "unserved",
+    severity: Severity::Warning,
+    why: "the servers of this format look for one model in a place of their own, and would not find it here",
+    link: None,
+    fix: "give the one file to serve as MODEL, name a server with --runtime, or let a ServingRuntime of your own load the folder as it is",
 };
 
 /// A server that writes beside the model.

@@ -52,9 +52,9 @@ fn detect(tree: &Tree) -> bool {
         }
 }
 
-/// Whether Hugging Face weights lie at the top: then a GGUF or ONNX file beside them is an extra.
+/// Whether Hugging Face weights lie at the top, or an index that names them: then a GGUF or ONNX file beside them is an extra.
 pub(super) fn has_weights(tree: &Tree) -> bool {
-    tree.files().iter().any(|file| is_at_top(&file.path) && weight_files::is_weights(&file.path))
+    tree.files().iter().any(|file| is_at_top(&file.path) && (weight_files::is_weights(&file.path) || weight_files::is_index(&file.path)))
 }
 
 fn read(tree: &Tree) -> Result<Reading, ModelError> {

@@ -299,3 +299,17 @@ fn sentence_transformers_are_told_by_their_modules() {
     assert_facts(&folder.read(), &[("library", "sentence-transformers")]);
     assert_eq!(folder.findings(), ["missing-tokenizer -: BertModel has no tokenizer.json, tokenizer.model or vocabulary"]);
 }
+
+#[test]
+fn weights_that_did_not_come_along_are_missed_with_an_index_and_without() {
+    let folder = Folder::llama();
+    folder.remove("model-1.safetensors").remove("model-2.safetensors");
+    assert_eq!(folder.read().format, "huggingface");
+    let missing = |name: &str| format!("missing-shard model.safetensors.index.json: \"{name}\" is not there");
+    assert_eq!(folder.findings(), [missing("model-1.safetensors"), missing("model-2.safetensors")]);
+
+    let folder = Folder::llama();
+    folder.remove("model.safetensors.index.json").remove("model-1.safetensors").remove("model-2.safetensors");
+    folder.write("model-00001-of-00003.safetensors", tensors(&[("a", 3)])).write("model-00003-of-00003.safetensors", tensors(&[("b", 4)]));
+    assert_eq!(folder.findings(), ["missing-shard model: of 3 parts there is no part 2"]);
+}

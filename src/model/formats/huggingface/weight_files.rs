@@ -1,6 +1,6 @@
 //! The weight files of a folder: which of them a server loads, and whether they are all there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::index::{Index, Shard};
 use crate::model::facts::cut_list;
@@ -16,6 +16,8 @@ const PICKLES: (&str, &str) = ("pytorch_model.bin.index.json", "pytorch_model.bi
 
 /// Findings of one kind that are told one by one.
 const MAX_FINDINGS: usize = 16;
+/// Numbered parts of one model that are counted.
+const MAX_PARTS: u32 = 10_000;
 
 /// What a server loads of the weights.
 #[derive(Debug, Default)]
@@ -29,9 +31,36 @@ pub(super) struct WeightFiles {
     pub(super) notes: Vec<String>,
 }
 
+/// Parts that the names of the others tell of: `model-00001-of-00003.safetensors`. Servers find no other way to know them without an index.
+fn missing_parts(files: &[&ModelFile]) -> Vec<Finding> {
+    let mut sets: BTreeMap<(&str, u32), BTreeSet<u32>> = BTreeMap::new();
+    for (stem, part, parts) in files.iter().filter_map(|file| numbered(&file.path)) {
+        sets.entry((stem, parts)).or_default().insert(part);
+    }
+    let missing = |((stem, parts), found): ((&str, u32), BTreeSet<u32>)| {
+        let lacks = (1..=parts.min(MAX_PARTS)).filter(|part| !found.contains(part)).map(|part| part.to_string()).collect::<Vec<_>>();
+        let what = format!("of {parts} parts there is no part {}", cut_list(lacks.iter(), MAX_FINDINGS));
+        (!lacks.is_empty()).then(|| Finding::at(&rules::MISSING_SHARD, stem, what))
+    };
+    sets.into_iter().filter_map(missing).collect()
+}
+
+/// Stem, number and count of a numbered part.
+fn numbered(path: &str) -> Option<(&str, u32, u32)> {
+    let (name, _) = path.rsplit_once('.')?;
+    let (rest, parts) = name.rsplit_once("-of-")?;
+    let (stem, part) = rest.rsplit_once('-')?;
+    Some((stem, part.parse().ok()?, parts.parse().ok()?))
+}
+
 /// Whether a file's name is one of weights as transformers writes them.
 pub(super) fn is_weights(path: &str) -> bool {
     is_safetensors(path) || is_pickle(path)
+}
+
+/// Whether a file lists the weights.
+pub(super) fn is_index(path: &str) -> bool {
+    [SAFETENSORS.0, PICKLES.0].contains(&path)
 }
 
 fn is_pickle(path: &str) -> bool {
@@ -46,7 +75,7 @@ impl WeightFiles {
         let pickles: Vec<_> = top().filter(|file| is_pickle(&file.path)).collect();
         let mut files = Self { headers: Weights::read(tree, safetensors.iter().copied())?, ..Self::default() };
         files.findings.append(&mut files.headers.findings);
-        if safetensors.is_empty() {
+        if safetensors.is_empty() && tree.file(SAFETENSORS.0).is_none() {
             files.choose(tree, PICKLES, &pickles)?;
         } else {
             files.choose(tree, SAFETENSORS, &safetensors)?;
@@ -66,6 +95,7 @@ impl WeightFiles {
         } else {
             self.first = all.first().map_or_else(String::new, |file| file.path.clone());
             self.used.extend(all.iter().map(|file| file.path.clone()));
+            self.findings.extend(missing_parts(all));
         }
         let orphans = all.iter().filter(|file| !self.used.contains(&file.path)).take(MAX_FINDINGS);
         let orphan = |file: &&ModelFile| Finding::at(&rules::ORPHAN_WEIGHTS, &file.path, format!("{} does not name it", self.first));

@@ -3,6 +3,8 @@
 mod error;
 mod header;
 
+use std::io::{Read, Seek, SeekFrom};
+
 use super::files::{has_ending, head, parsed, reading_of};
 use super::{Format, Place, Reading, ServedName, Serving};
 use crate::kserve::Runtime;
@@ -25,6 +27,8 @@ pub const FORMAT: Format = Format {
 
 /// KServe's own server wants exactly one `*.bst`, MLServer looks for this one.
 const NAME: ServedName = ServedName::File("model.bst");
+/// How far the parameters behind the trees are looked at, in bytes; they take some kilobytes.
+const MAX_PARAMETERS: u64 = 1 << 20;
 const ENDINGS: [&str; 5] = ["txt", "bst", "lgb", "lgbm", "model"];
 
 /// The word `tree` may begin any text; these lines do not.
@@ -43,15 +47,27 @@ fn read(tree: &Tree) -> Result<Reading, ModelError> {
     let mut reading = reading_of(&files);
     for file in &files {
         let model = parsed(tree, file, "LightGBM", LightgbmModel::read)?;
-        if model.end > file.size {
-            let what = format!("its trees end at byte {}, it has {}", model.end, file.size);
-            reading.findings.push(Finding::at(&rules::TRUNCATED_WEIGHTS, &file.path, what));
-        }
+        let cut = cut_off(file, model.end);
+        reading.findings.extend(cut.map(|what| Finding::at(&rules::TRUNCATED_WEIGHTS, &file.path, what)));
         if files.len() == 1 {
             reading.facts = facts(&model);
         }
     }
     Ok(reading)
+}
+
+/// What is missing at the end of a file whose trees end at this byte. LightGBM 4.7 crashes on parameters without an end.
+fn cut_off(file: &ModelFile, end: u64) -> Option<String> {
+    if end > file.size {
+        return Some(format!("its trees end at byte {end}, it has {}", file.size));
+    }
+    let mut input = file.open_to_seek().ok()?;
+    input.seek(SeekFrom::Start(end)).ok()?;
+    let mut rest = Vec::new();
+    input.take(MAX_PARAMETERS).read_to_end(&mut rest).ok()?;
+    let rest = String::from_utf8_lossy(&rest);
+    let missing = |begin: &str, end: &str| rest.contains(begin) && !rest.contains(end);
+    missing("\nparameters:", "end of parameters").then(|| "its parameters have no end".to_owned())
 }
 
 fn facts(model: &LightgbmModel) -> Facts {
@@ -99,6 +115,9 @@ mod tests {
         let findings = read(dir.path(), &ReadOptions::default()).unwrap().findings;
         assert_eq!(findings[0].rule.id, "truncated-weights");
         assert_eq!(findings[0].what, "its trees end at byte 118, it has 116");
+        fs::write(dir.path().join("m.bst"), format!("{MODEL} of trees\n\nparameters:\n[boosting: gb")).unwrap();
+        let findings = read(dir.path(), &ReadOptions::default()).unwrap().findings;
+        assert_eq!(findings[0].what, "its parameters have no end");
     }
 
     #[test]

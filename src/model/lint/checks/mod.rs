@@ -7,6 +7,7 @@ mod paths;
 mod realpath;
 mod secrets;
 mod triton;
+mod unserved;
 
 use super::Finding;
 use super::engine::Subject;
@@ -33,6 +34,7 @@ pub(super) static CHECKS: &[Check] = &[
     realpath::onnx_external_data,
     secrets::by_name,
     triton::no_config,
+    unserved::unserved,
 ];
 
 pub(super) static TEXT_CHECKS: &[TextCheck] =

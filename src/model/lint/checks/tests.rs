@@ -20,7 +20,7 @@ impl Case {
         let (format, facts) = ("onnx", Facts::default());
         let files = files.iter().map(file).collect();
         let model = Model { format, facts, files, mains: vec!["model.onnx".to_owned()], findings: Vec::new(), notes: Vec::new() };
-        Self { model, runtime: Runtime::Raw, target: Target::default() }
+        Self { model, runtime: Runtime::Ovms, target: Target::default() }
     }
 
     fn on(self, runtime: Runtime) -> Self {
@@ -94,7 +94,9 @@ fn files_that_are_not_what_a_server_needs() {
         (Case::of(&["a/__init__.py=", "b/.keep=", "a.safetensors"]), None),
         (Case::of(&[&format!("w.bin={POINTER}")]), Some(("lfs-pointer", Error))),
         (Case::of(&[&format!("README={}{POINTER}", "see ")]), None),
-        (Case::of(&["a.xyz"]).of_format("unknown", &[]), Some(("unknown-format", Advice))),
+        (Case::of(&["a.xyz"]).of_format("unknown", &[]).on(Runtime::Raw), Some(("unknown-format", Advice))),
+        (Case::of(&["a.onnx", "b.onnx"]).on(Runtime::Raw), Some(("unserved", Warning))),
+        (Case::of(&["1/model.onnx"]), None),
         (Case::of(&["a.onnx"]), None),
     ]);
 }
@@ -106,7 +108,7 @@ fn servers_of_one_file_find_one() {
     check([
         (sklearn(&["a.joblib", "b.pkl"]), Some(("several-models", Error))),
         (sklearn(&["a.joblib", "sub/b.joblib", "README.md"]), None),
-        (sklearn(&["a.joblib", "b.joblib"]).on(Runtime::Raw), None),
+        (sklearn(&["a.joblib", "b.joblib"]).on(Runtime::Raw), Some(("unserved", Warning))),
         (xgboost(&["a.json", "b.ubj"], &["a.json", "b.ubj"]), Some(("several-models", Error))),
         (xgboost(&["a.ubj", "metadata.json"], &["a.ubj"]), None),
     ]);
