@@ -137,9 +137,9 @@ pub fn content(store: &dyn Store, layer: &Descriptor, entry: &Entry, limit: u64)
         pass(&mut plain, entry.offset).map_err(unpacking)?;
         plain
     };
-    let mut bytes = Vec::new();
-    reader.take(entry.size.min(limit)).read_to_end(&mut bytes).map_err(unpacking)?;
-    Ok(bytes)
+    let (mut bytes, wanted) = (Vec::new(), entry.size.min(limit));
+    reader.take(wanted).read_to_end(&mut bytes).map_err(unpacking)?;
+    if (bytes.len() as u64) < wanted { Err(unpacking(io::ErrorKind::UnexpectedEof.into())) } else { Ok(bytes) }
 }
 
 /// Goes from header to header.
@@ -273,6 +273,10 @@ impl Jumping<'_> {
 impl Read for Jumping<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.reader()?.read(buffer)?;
+        // Nothing vouches for a part of a blob: an answer that ends early would look like the end of the tar.
+        if count == 0 && !buffer.is_empty() && self.at < self.layer.size {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         self.at += count as u64;
         Ok(count)
     }

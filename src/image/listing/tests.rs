@@ -23,7 +23,7 @@ impl Store for OneBlob {
         Ok(Box::new(io::Cursor::new(self.bytes.clone())))
     }
     fn get_blob_from(&self, _: &Descriptor, offset: u64) -> Result<Box<dyn Read + Send>, StoreError> {
-        let rest = self.bytes[usize::try_from(offset).unwrap()..].to_vec();
+        let rest = self.bytes.get(usize::try_from(offset).unwrap()..).unwrap_or_default().to_vec();
         *self.read.lock().unwrap() += 1;
         Ok(Box::new(io::Cursor::new(rest)))
     }
@@ -108,6 +108,19 @@ fn content_is_read_from_any_layer() {
     bytes.truncate(50_000);
     assert!(listed(media_type::LAYER_TAR, &bytes).is_err(), "a layer that ends in a file");
     assert!(listed(media_type::LAYER_GZIP, &gzip(&bytes)).is_err());
+}
+
+#[test]
+fn a_part_of_a_blob_that_ends_early_is_no_end_of_the_tar() {
+    let bytes = tar(&[("models/a", 3_000_000), ("models/b", 5)]);
+    let layer = Descriptor::of(media_type::LAYER_TAR, &bytes);
+    let listing = list_layer(&store(&bytes), &layer, 0).unwrap();
+    for end in [512, 1024, listing.entries[2].offset - 512, listing.entries[2].offset + 5] {
+        let short = store(&bytes[..usize::try_from(end).unwrap()]);
+        assert!(list_layer(&short, &layer, 0).is_err(), "{end}");
+    }
+    let error = content(&store(&bytes[..2000]), &layer, &listing.entries[1], 5000).unwrap_err();
+    assert!(matches!(error, ImageError::Unpacking { .. }), "{error:?}");
 }
 
 #[test]

@@ -18,7 +18,8 @@ pub(super) fn whole(client: &Client, blob: &Descriptor) -> Result<BodyReader, St
     if response.status.as_u16() == 200 { Ok(response.into_reader()) } else { Err(refused(client, blob, response)) }
 }
 
-/// A blob from the byte at `offset` on, unverified. Ranges are optional for registries: one that sends the whole blob is read up to there.
+/// A blob from the byte at `offset` on, unverified. Ranges are optional for registries: one that sends the whole blob is read up to there,
+/// and one that sends another part, or none, is asked for the whole blob.
 pub(super) fn from(client: &Client, blob: &Descriptor, offset: u64) -> Result<Box<dyn Read + Send>, StoreError> {
     if offset >= blob.size {
         return Ok(Box::new(io::empty()));
@@ -29,6 +30,7 @@ pub(super) fn from(client: &Client, blob: &Descriptor, offset: u64) -> Result<Bo
     match response.status.as_u16() {
         206 if begins_there(&response) => Ok(Box::new(response.into_reader())),
         200 => Ok(Box::new(PassOver { inner: response.into_reader(), left: offset })),
+        206 | 416 => Ok(Box::new(PassOver { inner: whole(client, blob)?, left: offset })),
         _ => Err(refused(client, blob, response)),
     }
 }

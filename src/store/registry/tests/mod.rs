@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use server::{Reply, Seen, Server};
 
+mod downloads;
 mod faults;
 mod login;
 mod manifests;
