@@ -5,9 +5,10 @@
 //! size, the second one sends it. Nothing is kept in between, neither in memory nor on disk.
 
 use std::fmt;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::ImageError;
 use super::tar::LayerTar;
@@ -173,18 +174,57 @@ impl Read for Told {
 /// # Errors
 /// A layer that is no file system layer. The reader itself fails at a zstd window above 32 MiB, and at a bomb.
 pub fn unpacked<'a>(layer: &Descriptor, blob: impl Read + Send + 'a) -> Result<Box<dyn Read + Send + 'a>, ImageError> {
+    unpacked_counting(layer, blob, Arc::default())
+}
+
+/// The same, and how many gzip members begin behind the first one: not every reader goes on with them.
+///
+/// # Errors
+/// As for [`unpacked`].
+pub(super) fn unpacked_counting<'a>(
+    layer: &Descriptor,
+    blob: impl Read + Send + 'a,
+    further: Arc<AtomicUsize>,
+) -> Result<Box<dyn Read + Send + 'a>, ImageError> {
     let limit = layer.size.saturating_mul(MAX_RATIO).max(ALWAYS_ALLOWED);
     let bounded = |inner: Box<dyn Read + Send + 'a>| Box::new(Bounded { inner, left: limit });
     let compression = Compression::of(&layer.media_type);
     match compression.ok_or_else(|| ImageError::LayerType { digest: layer.digest, media_type: layer.media_type.clone() })? {
         Compression::None => Ok(Box::new(blob)),
-        Compression::Gzip => Ok(bounded(Box::new(flate2::read::MultiGzDecoder::new(blob)))),
+        Compression::Gzip => Ok(bounded(Box::new(Members::of(blob, further)))),
         Compression::Zstd => {
             let unpacking = |source| ImageError::Unpacking { digest: layer.digest, source };
             let mut decoder = zstd::stream::read::Decoder::new(blob).map_err(unpacking)?;
             decoder.window_log_max(MAX_WINDOW_LOG).map_err(unpacking)?;
             Ok(bounded(Box::new(decoder)))
         }
+    }
+}
+
+/// The members of a gzip file as one stream (RFC 1952, 2.2).
+struct Members<R> {
+    /// Always there; taken for a moment between two members.
+    member: Option<flate2::bufread::GzDecoder<BufReader<R>>>,
+    further: Arc<AtomicUsize>,
+}
+
+impl<R: Read> Members<R> {
+    fn of(blob: R, further: Arc<AtomicUsize>) -> Self {
+        Self { member: Some(flate2::bufread::GzDecoder::new(BufReader::with_capacity(BUFFER, blob))), further }
+    }
+}
+
+impl<R: Read> Read for Members<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.member {
+            let count = member.read(buffer)?;
+            if count > 0 || buffer.is_empty() || member.get_mut().fill_buf()?.is_empty() {
+                return Ok(count);
+            }
+            self.member = self.member.take().map(|member| flate2::bufread::GzDecoder::new(member.into_inner()));
+            self.further.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(0)
     }
 }
 

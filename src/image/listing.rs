@@ -5,11 +5,13 @@
 use std::cell::Cell;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tar::{Archive, EntryType};
 
 use super::ImageError;
-use super::compress::{Compression, unpacked};
+use super::compress::{Compression, unpacked, unpacked_counting};
 use crate::oci::{Descriptor, Digest, Hasher, ImageManifest};
 use crate::store::{Store, StoreError};
 
@@ -75,6 +77,8 @@ pub struct LayerListing {
     pub entries: Vec<Entry>,
     /// The digest of the uncompressed tar; `None` where the layer is uncompressed and only its headers were read.
     pub diff_id: Option<Digest>,
+    /// The gzip members behind the first one; eStargz has one for every file.
+    pub further_members: usize,
 }
 
 /// All members of an image's layers, lowest layer first. Nothing is merged: see [`super::rootfs`].
@@ -102,7 +106,7 @@ pub fn list_layer(store: &dyn Store, layer: &Descriptor, number: usize) -> Resul
         return list_packed(store, layer, number);
     }
     let entries = read_entries(layer, number, Jumping { store, layer, at: 0, reader: None })?;
-    Ok(LayerListing { entries, diff_id: None })
+    Ok(LayerListing { entries, ..LayerListing::default() })
 }
 
 fn list_packed(store: &dyn Store, layer: &Descriptor, number: usize) -> Result<LayerListing, ImageError> {
@@ -118,10 +122,11 @@ fn list_packed(store: &dyn Store, layer: &Descriptor, number: usize) -> Result<L
 /// # Errors
 /// As for [`entries`].
 pub fn list_stream(layer: &Descriptor, number: usize, blob: impl Read + Send) -> Result<LayerListing, ImageError> {
-    let mut hashing = Hashing { inner: unpacked(layer, blob)?, hasher: Hasher::default(), seen: 0 };
+    let further: Arc<AtomicUsize> = Arc::default();
+    let mut hashing = Hashing { inner: unpacked_counting(layer, blob, further.clone())?, hasher: Hasher::default(), seen: 0 };
     let entries = read_entries(layer, number, Passing(&mut hashing))?;
     io::copy(&mut hashing, &mut io::sink()).map_err(|source| ImageError::Unpacking { digest: layer.digest, source })?;
-    Ok(LayerListing { entries, diff_id: Some(hashing.hasher.finish()) })
+    Ok(LayerListing { entries, diff_id: Some(hashing.hasher.finish()), further_members: further.load(Ordering::Relaxed) })
 }
 
 /// The first bytes of a member's content, at most `limit`.

@@ -65,6 +65,15 @@ fn layer_types(image: &Image, lines: &mut Lines) -> bool {
         lines.fail("layer-types", broken.join("; "), BUILD);
         return false;
     }
+    let cut: Vec<String> = read_layers(image)
+        .filter(|(_, layer)| layer.as_ref().is_ok_and(|listing| listing.further_members > 0))
+        .map(|(number, _)| image.manifest.layers[number].digest.short())
+        .collect();
+    if !cut.is_empty() {
+        let detail = format!("{} is gzip in several members, as eStargz is, and Python's tarfile reads only the first", some(&cut));
+        lines.fail("layer-types", detail, "compress each layer as one gzip member, or build with `modelcar build`");
+        return false;
+    }
     let skipped: Vec<String> = types().filter(|kind| !READ.contains(kind)).map(str::to_owned).collect();
     if skipped.is_empty() {
         lines.pass("layer-types", "tar or gzip");

@@ -89,6 +89,21 @@ fn expect(table: Vec<(&str, Draft, Outcome, &str)>, consumer: Consumer) {
     }
 }
 
+/// The model's layer as gzip in this many members.
+fn in_gzip(members: usize) -> Draft {
+    use std::io::Write as _;
+    let zipped = |part: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(part).unwrap();
+        encoder.finish().unwrap()
+    };
+    let mut draft = Draft::good();
+    let (kind, tar) = &mut draft.layers[1];
+    *kind = media_type::LAYER_GZIP;
+    *tar = tar.chunks(tar.len().div_ceil(members)).flat_map(zipped).collect();
+    draft
+}
+
 #[test]
 fn everybody_takes_what_modelcar_builds() {
     for consumer in Consumer::ALL {
@@ -193,6 +208,8 @@ fn fetch_takes_what_its_loop_takes() {
     expect(
         vec![
             ("layer-types", Draft { spoil: zstd, ..Draft::good() }, Fail, "kserve#6014"),
+            ("layer-types", in_gzip(2), Fail, "several members"),
+            ("layer-types", in_gzip(1), Pass, "tar or gzip"),
             ("layer-types", Draft { spoil: other, ..Draft::good() }, Warn, "`text/plain` are skipped"),
             ("names", Draft::layers(&[Tar::default().file("./models/a", b"a")]), Fail, "`./models/a` is left out"),
             ("names", Draft::layers(&[Tar::default().file("/models/a", b"a")]), Fail, "`/models/a`"),

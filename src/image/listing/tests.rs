@@ -84,7 +84,10 @@ fn a_layer_is_listed_by_its_headers_and_a_compressed_one_alike() {
 
     let unzipped = listed(media_type::LAYER_GZIP, &gzip(&plain)).unwrap();
     assert_eq!(unzipped.entries, jumped.entries);
-    assert_eq!(unzipped.diff_id, Some(Digest::of(&plain)));
+    assert_eq!((unzipped.diff_id, unzipped.further_members), (Some(Digest::of(&plain)), 0));
+    let members = plain.chunks(1024).map(gzip).collect::<Vec<_>>();
+    let cut = listed(media_type::LAYER_GZIP, &members.concat()).unwrap();
+    assert_eq!((cut.entries, cut.diff_id, cut.further_members), (unzipped.entries, unzipped.diff_id, members.len() - 1));
 }
 
 #[test]
