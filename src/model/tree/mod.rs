@@ -106,6 +106,11 @@ impl Tree {
         }
     }
 
+    /// Whether something is on disk at this place and was not selected.
+    pub fn leaves_out(&self, path: &str) -> bool {
+        matches!(self.scope, Scope::Folder) && self.file(path).is_none() && self.root.join(path).exists()
+    }
+
     /// Where a file of this model is for a person: the path that they gave, and the place below it.
     pub fn shown(&self, path: &str) -> PathBuf {
         self.root.join(path)

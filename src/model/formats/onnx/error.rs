@@ -82,6 +82,12 @@ pub enum Refusal {
         /// The place beside the model.
         location: String,
     },
+    /// The file is there, and does not belong to the model as it was selected.
+    #[error("its external data {location:?} are left out of the model")]
+    LeftOut {
+        /// The place beside the model.
+        location: String,
+    },
     /// The file is shorter than the tensor needs.
     #[error("its external data end at byte {end} of {location:?}, which has {size}")]
     Short {
@@ -125,6 +131,9 @@ impl OnnxError {
         let text = match self {
             Self::Malformed { defect: Defect::Truncated { .. }, .. } => "the file may be incomplete; copy or download it again",
             Self::TooLarge { .. } => "save it with external data: onnx.save_model(model, path, save_as_external_data=True)",
+            Self::ExternalData { refusal: Refusal::LeftOut { .. }, .. } => {
+                "a model is packed with its data: change --exclude or .modelignore, or bring the file back with --include"
+            }
             Self::ExternalData { refusal: Refusal::Missing { .. } | Refusal::Short { .. }, .. } => {
                 "put the data file beside the model, at the path that the model names"
             }

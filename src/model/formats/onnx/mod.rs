@@ -73,6 +73,9 @@ fn read_one(tree: &Tree, file: &ModelFile) -> Result<(OnnxModel, Vec<ModelFile>)
             return Err(OnnxError::external(&external.last_tensor, refusal).into());
         }
         let found = tree.named(&place)?;
+        if found.is_none() && tree.leaves_out(&place) {
+            return Err(OnnxError::external(&external.last_tensor, Refusal::LeftOut { location: location.clone() }).into());
+        }
         external.check_size(location, found.as_ref().map(|file| file.size))?;
         data.extend(found);
     }

@@ -2,7 +2,7 @@ use std::fs;
 use std::path::Path;
 
 use super::writer::{Message, attribute, external, external_at, model, node};
-use crate::model::{Model, ModelError, OnnxExternal, ReadOptions, read};
+use crate::model::{Model, ModelError, OnnxExternal, Patterns, ReadOptions, read};
 
 fn read_model(path: &Path) -> Result<Model, ModelError> {
     read(path, &ReadOptions { onnx_external: OnnxExternal::Keep, ..ReadOptions::default() })
@@ -57,6 +57,19 @@ fn data_are_looked_for_beside_the_model_not_at_the_top() {
     assert!(chain(&read_model(dir.path()).unwrap_err()).ends_with("its external data \"model.onnx_data\" are missing"));
     write(dir.path(), "onnx/model.onnx_data", b"12345678");
     assert_eq!(paths(&read_model(dir.path()).unwrap()), ["model.onnx_data", "onnx/model.onnx", "onnx/model.onnx_data"]);
+}
+
+#[test]
+fn data_that_the_user_left_out_are_told_from_data_that_are_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "net.onnx", &onnx_with(&["w.data"]));
+    write(dir.path(), "w.data", b"12345678");
+    let patterns = Patterns { exclude: vec!["*.data".to_owned()], ..Patterns::default() };
+    for onnx_external in [OnnxExternal::Keep, OnnxExternal::Inline, OnnxExternal::Auto] {
+        let error = read(dir.path(), &ReadOptions { patterns: patterns.clone(), onnx_external, ..ReadOptions::default() }).unwrap_err();
+        assert!(chain(&error).ends_with("its external data \"w.data\" are left out of the model"), "{}", chain(&error));
+        assert!(error.hint().unwrap().contains("--include"));
+    }
 }
 
 #[test]
