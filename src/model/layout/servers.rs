@@ -8,21 +8,9 @@ use crate::model::formats::ServedName;
 /// Triton's description of a model; it stands beside the version folders, not in one.
 pub(super) const TRITON_CONFIG: &str = "config.pbtxt";
 
-/// The endings by which KServe's own servers find the model, each failing on more than one such file at the top of the folder:
-/// `python/{sklearn,xgb,lgb,pmml}server` of kserve/kserve.
-fn counted(runtime: Runtime) -> &'static [&'static str] {
-    match runtime {
-        Runtime::Sklearnserver => &["joblib", "pkl", "pickle"],
-        Runtime::Xgbserver => &["bst", "json", "ubj"],
-        Runtime::Lgbserver => &["bst"],
-        Runtime::Pmmlserver => &["pmml"],
-        _ => &[],
-    }
-}
-
 /// Refuses a second file that the server would take for the model: a stray `.json` beside XGBoost's is the usual one.
 pub(super) fn check_only_file(runtime: Runtime, top: &[&str]) -> Result<(), ModelError> {
-    let counted = counted(runtime);
+    let counted = runtime.takes_one_of();
     let counts = |path: &&&str| path.rsplit_once('.').is_some_and(|(_, ending)| counted.contains(&ending));
     let found: Vec<_> = top.iter().filter(counts).map(|path| (*path).to_owned()).collect();
     if found.len() > 1 { Err(ModelError::NotOneFile { runtime, counted, found }) } else { Ok(()) }

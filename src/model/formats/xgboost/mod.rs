@@ -31,8 +31,6 @@ pub const FORMAT: Format = Format {
 
 /// MLServer looks for `model.bst`, `model.json` and `model.ubj`; KServe's own server takes any stem with these endings.
 const NAME: ServedName = ServedName::Stem("model");
-/// What KServe's own server counts as a model, see `xgbserver/model.py`.
-const COUNTED: [&str; 3] = ["bst", "json", "ubj"];
 /// What may hold one.
 const ENDINGS: [&str; 5] = ["bst", "json", "ubj", "model", "xgb"];
 /// Enough for the first members of a document; feature names may come before the rest, but not before `learner`.
@@ -61,7 +59,7 @@ fn doubts(file: &ModelFile, model: &XgboostModel) -> Vec<String> {
     if model.form == "binary" {
         notes.push(format!("{} is in XGBoost's old binary form, which XGBoost cannot load from 3.1 on", file.path));
     }
-    if !has_ending(&file.path, &COUNTED) {
+    if !has_ending(&file.path, Runtime::Xgbserver.takes_one_of()) {
         notes.push(format!("{}: model servers look for .bst, .json or .ubj; rename it", file.path));
     }
     notes
@@ -102,7 +100,7 @@ fn input(features: &str) -> TensorInfo {
 
 /// Files at the top that KServe's server would take for another model.
 fn strays(tree: &Tree, mains: &[String]) -> Vec<Finding> {
-    let counted = |file: &&ModelFile| !file.path.contains('/') && COUNTED.iter().any(|ending| has_ending(&file.path, &[ending]));
+    let counted = |file: &&ModelFile| !file.path.contains('/') && has_ending(&file.path, Runtime::Xgbserver.takes_one_of());
     let others = tree.files().iter().filter(counted).filter(|file| !mains.contains(&file.path));
     others.take(8).map(|file| Finding::at(&rules::STRAY_JSON, &file.path, "it lies beside the XGBoost model")).collect()
 }

@@ -2,7 +2,7 @@
 
 use super::super::engine::Subject;
 use super::super::{Finding, Severity, rules};
-use crate::kserve::{ByRealPath, Delivery, Generation, ThroughLink};
+use crate::kserve::{ByRealPath, Delivery, Generation, Runtime, ThroughLink};
 
 /// ONNX weights in files beside the model, where it is known that the server refuses them.
 pub(super) fn onnx_external_data(subject: &Subject<'_>) -> Vec<Finding> {
@@ -25,8 +25,12 @@ pub(super) fn xgboost(subject: &Subject<'_>) -> Vec<Finding> {
     subject.model.mains.iter().map(|main| weigh(subject.trap(Some(main), &said))).collect()
 }
 
-/// What the ONNX format saw, with the delivery that it matters for; nothing where it is told better, or is no trouble for this target.
+/// What a format saw, with the delivery that it matters for; nothing where it is told better, or is no trouble for this target.
 pub(crate) fn retold(subject: &Subject<'_>, finding: Finding) -> Option<Finding> {
+    // Only KServe's own server counts them, and the layout may be nobody's.
+    if finding.rule.id == rules::STRAY_JSON.id && !matches!(subject.layout.runtime, Runtime::Xgbserver | Runtime::Raw) {
+        return None;
+    }
     if finding.rule.id != rules::EXTERNAL_DATA.id {
         return Some(finding);
     }

@@ -244,3 +244,12 @@ fn a_file_that_changed_is_no_silence() {
     let error = lint(&model, &layout, &Target::default()).unwrap_err();
     assert_eq!(error.to_string(), "cannot read config.json");
 }
+
+#[test]
+fn what_only_xgbserver_counts_is_told_for_its_folder_or_nobodys() {
+    for (runtime, told) in [(Runtime::Xgbserver, true), (Runtime::Raw, true), (Runtime::Mlserver, false), (Runtime::Triton, false)] {
+        let mut case = Case::of(&["model.ubj", "config.json"]).of_format("xgboost", &["model.ubj"]).on(runtime);
+        case.model.findings.push(Finding::at(&rules::STRAY_JSON, "config.json", "it lies beside"));
+        assert_eq!(case.told().iter().any(|(id, _)| *id == "stray-json"), told, "{runtime}");
+    }
+}
