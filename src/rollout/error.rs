@@ -52,6 +52,8 @@ pub enum RolloutError {
         format: String,
         /// The site's KServe.
         generation: Generation,
+        /// The servers that the platform ships for the format, with other folders than the image's.
+        shipped: Vec<Runtime>,
     },
     /// The folders inside the image are those of another server.
     #[error("the ServingRuntime `{runtime}` wants the folders of {wants}, and the image is laid out for {layout}")]
@@ -264,10 +266,13 @@ impl RolloutError {
             Self::MlserverNative { .. } => {
                 "use `--delivery modelcar`: this platform mounts oci:// as an image volume for MLServer anyway".to_owned()
             }
-            Self::RuntimeNeeded { .. } => {
-                "name one with `--serving-runtime` (`oc get servingruntimes,clusterservingruntimes` lists what is there): \
-                 automatic selection would take none, or Triton, whose folder layout is another"
-                    .to_owned()
+            Self::RuntimeNeeded { shipped, .. } => {
+                let build = |server: &Runtime| format!("build the image with `--runtime {server}`, whose ServingRuntime is there; or ");
+                let others: String = shipped.first().map(build).unwrap_or_default();
+                format!(
+                    "{others}name one with `--serving-runtime` (`oc get servingruntimes,clusterservingruntimes` lists what is there): \
+                     automatic selection would take none, or one that wants other folders"
+                )
             }
             Self::RuntimeMismatch { wants, layout, .. } => {
                 format!("build the image with `--runtime {wants}`, or name a ServingRuntime for {layout} with `--serving-runtime`")

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::names::check_label;
 use super::{RolloutError, ServiceName};
 use crate::kserve::{Delivery, Generation, Runtime, model_format};
+use crate::model::layout::servers_of;
 use crate::oci::{Digest, Reference, is_harmless};
 
 /// `apiVersion` of an InferenceService.
@@ -174,9 +175,17 @@ impl Service {
         let shipped = || self.layout.and_then(|layout| layout.shipped_as(&self.format.name, self.generation));
         let runtime = self.runtime.as_deref().or_else(shipped);
         if runtime.is_none() && !self.selects_itself() {
-            return Err(RolloutError::RuntimeNeeded { format: self.format.name.clone(), generation: self.generation });
+            let (format, shipped) = (self.format.name.clone(), self.shipped_otherwise());
+            return Err(RolloutError::RuntimeNeeded { format, generation: self.generation, shipped });
         }
         Ok(runtime)
+    }
+
+    /// The servers of the format that the platform ships, besides the one that the image is laid out for.
+    fn shipped_otherwise(&self) -> Vec<Runtime> {
+        let format = &self.format.name;
+        let others = servers_of(format).filter(|server| Some(*server) != self.layout);
+        others.filter(|server| server.shipped_as(format, self.generation).is_some()).collect()
     }
 
     /// ONNX never goes without: OpenShift AI's runtimes do not select themselves for it, and upstream Triton would win over OpenVINO, as it
@@ -211,6 +220,31 @@ mod tests {
             }
         }
         assert!(check_layout("my-triton", Some(Runtime::Ovms)).is_ok());
+    }
+
+    #[test]
+    fn who_has_to_name_a_runtime_hears_which_server_the_platform_ships() {
+        for (format, layout, generation, server) in [
+            ("xgboost", Runtime::Xgbserver, Generation::Rhoai3_4, Some("--runtime mlserver")),
+            ("onnx", Runtime::Triton, Generation::Rhoai2_25, Some("--runtime ovms")),
+            ("sklearn", Runtime::Sklearnserver, Generation::Rhoai2_25, None),
+        ] {
+            let service = Service {
+                name: "m".parse().unwrap(),
+                namespace: None,
+                image: "quay.io/o/m:v1".parse().unwrap(),
+                generation,
+                delivery: Delivery::Modelcar,
+                format: ModelFormat { name: format.to_owned(), version: None },
+                runtime: None,
+                layout: Some(layout),
+                args: Vec::new(),
+                annotations: BTreeMap::new(),
+            };
+            let hint = service.runtime_of_new().unwrap_err().hint().unwrap();
+            assert_eq!(hint.contains("build the image with"), server.is_some(), "{hint}");
+            assert!(server.is_none_or(|server| hint.contains(server)) && !hint.contains("Triton"), "{hint}");
+        }
     }
 
     #[test]

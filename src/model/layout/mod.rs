@@ -115,6 +115,11 @@ pub fn servers(model: &Model) -> Vec<Runtime> {
     Folder::new(model).servings().iter().map(|serving| serving.runtime).collect()
 }
 
+/// The servers of a format by its name, the usual one first; none for a name that is not known.
+pub fn servers_of(format: &str) -> impl Iterator<Item = Runtime> {
+    super::formats::by_name(format).into_iter().flat_map(|format| format.servings).map(|serving| serving.runtime)
+}
+
 fn without_version(version: NonZeroU32, runtime: Runtime) -> String {
     format!("the model's version {version} is in no path: {runtime} gets no version folder here")
 }
