@@ -14,7 +14,7 @@ use super::resolve::Found;
 use super::{CliError, options::pair};
 use crate::image::annotations::LINT_ALLOWED;
 use crate::image::{Base, Build, Built, Compression, ImageSpec};
-use crate::kserve::Delivery;
+use crate::kserve::{Delivery, Runtime};
 use crate::model::lint::Target;
 use crate::model::{Model, ServingLayout, UNKNOWN_FORMAT};
 use crate::oci::{Location, Platform, Timestamp};
@@ -32,23 +32,23 @@ pub(super) struct ModelArgs {
     #[command(flatten)]
     pub(super) reading: ReadArgs,
     /// What lies below the model: an image, or `none` [default: modelcar's own tiny shell]
-    #[arg(long, value_name = "REF|oci:DIR|none")]
+    #[arg(long, value_name = "REF|oci:DIR|none", help_heading = "Image")]
     pub(super) base: Option<String>,
     /// The platforms, separated by commas [default: linux/amd64,linux/arm64, or the base's]
-    #[arg(long, value_name = "OS/ARCH", value_delimiter = ',')]
+    #[arg(long, value_name = "OS/ARCH", value_delimiter = ',', help_heading = "Image")]
     pub(super) platform: Vec<Platform>,
     /// The user of the image's containers, where the cluster sets none [default: 65534, or the base's where it is a number]
-    #[arg(long, value_name = "UID", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "UID", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Image")]
     pub(super) user: Option<u32>,
     /// How the model's layers are stored: none, gzip, zstd. Weights hardly shrink, every build and every pull takes longer, and digests
     /// depend on the encoder; KServe's oci+fetch:// refuses zstd (kserve#6014)
-    #[arg(long, value_name = "COMPRESSION", default_value_t, value_parser = options::word::<Compression>)]
+    #[arg(long, value_name = "COMPRESSION", default_value_t, value_parser = options::word::<Compression>, help_heading = "Image")]
     pub(super) compression: Compression,
     /// An annotation of the image; may be repeated
-    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair, help_heading = "Image")]
     pub(super) annotation: Vec<(String, String)>,
     /// A label of the image's config; may be repeated
-    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair, help_heading = "Image")]
     pub(super) label: Vec<(String, String)>,
     #[command(flatten)]
     pub(super) allow: AllowArgs,
@@ -61,7 +61,7 @@ pub(super) struct Args {
     model: ModelArgs,
     /// A way in which KServe will mount the image: modelcar, native, fetch; what it would refuse is not built [default: all three are tried,
     /// and refusals are notes]
-    #[arg(long, value_name = "DELIVERY", value_delimiter = ',', value_parser = options::word::<Delivery>)]
+    #[arg(long, value_name = "DELIVERY", value_delimiter = ',', value_parser = options::word::<Delivery>, help_heading = "Layout")]
     delivery: Vec<Delivery>,
     /// The image's name, such as quay.io/org/model:v1; may be repeated
     #[arg(short, long, value_name = "REF", value_parser = options::location)]
@@ -91,6 +91,7 @@ impl Args {
         let names = self.tag.iter().filter_map(Location::reference).collect();
         let target = Target { names, deliveries: self.delivery.clone(), ..Target::default() };
         let waived = self.model.allow.pass(ui, &model, &layout, &target)?;
+        let chosen = Chosen { format: model.format, runtime: layout.runtime, args: layout.args.clone(), allowed: waived.clone() };
         let build = self.model.plan(&model, layout, &waived, &self.registry, ui)?;
         check::before(ui, &build, &Wanted::of(&self.delivery))?;
         let (built, time) = timed(|| -> Result<Built, CliError> {
@@ -102,14 +103,14 @@ impl Args {
         })?;
         let verb = if self.dry_run { "nothing written; it would be" } else { "stored as" };
         ui.step("build", format!("{}, {verb} {}", summary(&built), destination.location), time);
-        self.print(ui, &built, &destination)
+        self.print(ui, &built, &destination, chosen)
     }
 
-    fn print(&self, ui: &Ui, built: &Built, destination: &Destination) -> Result<(), CliError> {
+    fn print(&self, ui: &Ui, built: &Built, destination: &Destination, chosen: Chosen) -> Result<(), CliError> {
         let digest = built.index().digest();
         match self.format {
             Format::Text => ui.data(destination.location.at(digest))?,
-            Format::Json => ui.data(serde_json::to_string_pretty(&BuildView::of(built, destination))?)?,
+            Format::Json => ui.data(serde_json::to_string_pretty(&BuildView::of(built, destination, chosen))?)?,
         }
         Ok(())
     }
@@ -212,10 +213,27 @@ pub(super) fn summary(built: &Built) -> String {
     format!("{layers}, {} ({} sent)", units::bytes(built.layer_bytes()), units::bytes(built.sent_bytes()))
 }
 
+/// What was decided before the build.
+#[derive(Serialize)]
+struct Chosen {
+    format: &'static str,
+    #[serde(serialize_with = "as_text")]
+    runtime: Runtime,
+    args: Vec<String>,
+    allowed: Vec<&'static str>,
+}
+
+fn as_text<S: serde::Serializer>(word: &impl ToString, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&word.to_string())
+}
+
 /// What `--format json` prints.
 #[derive(Serialize)]
-pub(super) struct BuildView {
+struct BuildView {
     image: String,
+    #[serde(flatten)]
+    chosen: Chosen,
+    platforms: Vec<String>,
     digest: String,
     content_digest: String,
     size: u64,
@@ -239,7 +257,7 @@ struct FileView {
 }
 
 impl BuildView {
-    fn of(built: &Built, destination: &Destination) -> Self {
+    fn of(built: &Built, destination: &Destination, chosen: Chosen) -> Self {
         let file = |(path, size, digest): &(String, u64, crate::oci::Digest)| FileView {
             path: path.clone(),
             size: *size,
@@ -253,6 +271,8 @@ impl BuildView {
         });
         Self {
             image: destination.location.to_string(),
+            chosen,
+            platforms: built.platforms.iter().map(ToString::to_string).collect(),
             digest: built.index().digest().to_string(),
             content_digest: built.content.to_string(),
             size: built.layer_bytes(),

@@ -54,7 +54,10 @@ impl Args {
         // A model that no server could load as it lies is inspected all the same.
         let (layout, doubt) = match self.reading.lay_out(&model, "model") {
             Ok(layout) => (layout, None),
-            Err(error) => (model::lay_out(&model, Some(Runtime::Raw), "model")?, Some(error)),
+            Err(error) => {
+                let why = "no server is sure to load the folder as it is".to_owned();
+                (ServingLayout { why, ..model::lay_out(&model, Some(Runtime::Raw), "model")? }, Some(error))
+            }
         };
         ui.notes(&model.notes);
         ui.notes(&layout.notes);

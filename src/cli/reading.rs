@@ -12,26 +12,26 @@ use crate::model::{self, Links, Model, ModelError, ModelName, OnnxExternal, Patt
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ReadArgs {
     /// The layout that a runtime wants under /models; `auto` picks by format and says which, `raw` keeps the folder
-    #[arg(long, value_name = "RUNTIME", default_value = "auto", value_parser = options::word::<Choice>)]
+    #[arg(long, value_name = "RUNTIME", default_value = "auto", value_parser = options::word::<Choice>, help_heading = "Layout")]
     runtime: Choice,
     /// The version folder, where a layout has one [default: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Layout")]
     model_version: Option<NonZeroU32>,
     /// The model's name, where a layout needs one (Triton) [default: the one in its config.pbtxt, or the repository's last part]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = "Layout")]
     model_name: Option<String>,
     /// Pack these files though .modelignore, --exclude or a default leaves them out, as in a .gitignore; may be repeated
-    #[arg(long, value_name = "GLOB")]
+    #[arg(long, value_name = "GLOB", help_heading = "Model files")]
     include: Vec<String>,
     /// Leave these files out, as in a .gitignore; may be repeated
-    #[arg(long, value_name = "GLOB")]
+    #[arg(long, value_name = "GLOB", help_heading = "Model files")]
     exclude: Vec<String>,
     /// Also follow symbolic links that leave the model's folder
-    #[arg(long)]
+    #[arg(long, help_heading = "Model files")]
     follow_links: bool,
     /// ONNX data beside the model, which most servers cannot load through the modelcar link: `inline` puts them into it, `keep` leaves
     /// them, `auto` inlines below 2 GiB
-    #[arg(long, value_name = "HOW", default_value = "auto", hide_possible_values = true)]
+    #[arg(long, value_name = "HOW", default_value = "auto", hide_possible_values = true, help_heading = "Model files")]
     onnx_external: OnnxData,
 }
 

@@ -11,7 +11,7 @@ use super::transfer::{Blob, Placed, PlacedLayer, hash_layers, place};
 use super::watch::{Event, Watch};
 use super::{ImageError, annotations};
 use crate::model::{Model, PlacedFile, ServingLayout};
-use crate::oci::{Annotations, Descriptor, Digest, ManifestRef, RawManifest, Timestamp, media_type};
+use crate::oci::{Annotations, Descriptor, Digest, ManifestRef, Platform, RawManifest, Timestamp, media_type};
 use crate::store::Store;
 
 /// What an image is made of.
@@ -51,6 +51,8 @@ pub struct Build {
 pub struct Built {
     /// The documents.
     pub documents: Documents,
+    /// Where its containers run.
+    pub platforms: Vec<Platform>,
     /// The model layers.
     pub layers: Vec<Layer>,
     /// Which of the model layers were sent, in the same order; false: the store had them.
@@ -184,7 +186,8 @@ impl Build {
         let facts = Facts { annotations: &annotations, labels: &self.spec.labels, created: self.spec.created };
         let documents = compose::documents(&self.spec.base, &layers, &facts).map_err(ImageError::Json)?;
         let sent = placed.iter().map(|layer| layer.placed.sent).collect();
-        Ok(Built { documents, layers, sent, base, content })
+        let platforms = self.spec.base.images.iter().map(|image| image.config.platform.clone()).collect();
+        Ok(Built { documents, platforms, layers, sent, base, content })
     }
 }
 

@@ -48,6 +48,21 @@ fn code(output: &Output) -> i32 {
 }
 
 #[test]
+fn inspect_and_build_tell_scripts_and_people_what_was_decided() {
+    let home = temp_dir();
+    model(home.path(), &[("a.safetensors", ""), ("other.onnx", "")]);
+    let iris = repo_root().join("testdata/models/iris/logreg_iris.onnx");
+    fs::copy(&iris, home.path().join("m/other.onnx")).unwrap();
+    let shown = seen(home.path(), &["inspect", "m", "--runtime", "ovms"]);
+    assert!(shown.contains("no server is sure to load the folder as it is") && !shown.contains("as asked for"), "{shown}");
+    let words = ["build", "-q", "m", "--dry-run", "--format", "json", "--runtime", "raw", "--allow", "empty-file"];
+    let built: serde_json::Value = serde_json::from_str(&stdout_of(&mut command(home.path(), &words))).unwrap();
+    let expected = serde_json::json!(["onnx", "raw", [], ["empty-file"], ["linux/amd64", "linux/arm64"]]);
+    let told = serde_json::json!(["format", "runtime", "args", "allowed", "platforms"].map(|key| &built[key]));
+    assert_eq!(told, expected, "{built}");
+}
+
+#[test]
 fn findings_are_a_table_with_reasons_and_totals() {
     let home = temp_dir();
     model(home.path(), &BAD);

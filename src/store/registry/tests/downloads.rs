@@ -14,9 +14,8 @@ fn read_from_3(answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> (Stri
 
 #[test]
 fn a_part_is_right_whatever_a_registry_makes_of_ranges() {
-    let unless_whole = |wrong: fn() -> Reply| {
-        move |seen: &Seen| if seen.header("range").is_some() { wrong() } else { Reply::new(200).body("0123456789") }
-    };
+    let unless_whole =
+        |wrong: fn() -> Reply| move |seen: &Seen| if seen.header("range").is_some() { wrong() } else { Reply::new(200).body("0123456789") };
     let good = || Reply::new(206).with("content-range", "bytes 3-9/10").body("3456789");
     let elsewhere = || Reply::new(206).with("content-range", "bytes 0-9/10").body("0123456789");
     let nowhere = || Reply::new(206).body("0123456789");
