@@ -116,7 +116,7 @@ fn refuse_zstd(ui: &Ui, build: &Build, wanted: &Wanted) -> Result<(), CliError> 
     }
     let reason = "delivery `fetch` cannot read zstd layers: the storage initializer's Python has no zstd (kserve#6014)";
     match wanted {
-        Wanted::Named(_) => Err(CliError::usage(reason, "use `--compression none`, or gzip")),
+        Wanted::Named(_) => Err(CliError::usage(reason, "use `--compression gzip`, or `--compression none`")),
         Wanted::All => {
             ui.note(reason);
             Ok(())

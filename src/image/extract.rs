@@ -14,12 +14,10 @@ use fs_err as fs;
 use tar::{Archive, Entry, EntryType};
 
 use super::compress::unpacked;
+use super::listing::{Guarded, MAX_HEADERS};
 use super::{ImageError, platforms};
 use crate::oci::{Descriptor, Platform, RawManifest};
 use crate::store::{Store, StoreError};
-
-/// The most bytes between two entries: headers, long names, extended attributes. A longer name is an attack.
-pub(super) const MAX_HEADERS: u64 = 1 << 20;
 
 /// What was extracted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -300,21 +298,6 @@ fn stays_below_models(path: &Path, target: &Path) -> bool {
     let goes_down = target.components().skip(climbs).all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     let depth_of_directory = path.components().count().saturating_sub(1);
     goes_down && climbs < depth_of_directory.max(1)
-}
-
-/// Passes bytes through until the budget is used up.
-pub(super) struct Guarded<R> {
-    pub(super) inner: R,
-    pub(super) budget: Rc<Cell<u64>>,
-}
-
-impl<R: Read> Read for Guarded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        let left = self.budget.get().checked_sub(count as u64);
-        self.budget.set(left.ok_or_else(|| io::Error::other("a tar header is larger than 1 MiB"))?);
-        Ok(count)
-    }
 }
 
 #[cfg(test)]

@@ -21,8 +21,8 @@ const MAX_ENTRIES: usize = 300_000;
 const MAX_NAME: usize = 4096;
 /// The most bytes of all names.
 const MAX_NAMES: usize = 32 << 20;
-/// The most bytes between two entries: headers, long names, extended attributes.
-const MAX_HEADERS: u64 = 1 << 20;
+/// The most bytes between two entries: headers, long names, extended attributes. A longer name is an attack.
+pub(super) const MAX_HEADERS: u64 = 1 << 20;
 /// A shorter way is read; a longer one is passed over by a new request.
 const WORTH_A_JUMP: u64 = 1 << 20;
 
@@ -193,9 +193,9 @@ fn refused(layer: &Descriptor, reason: &'static str) -> ImageError {
 }
 
 /// Reads until the budget is used up; what is passed over costs nothing.
-struct Guarded<R> {
-    inner: R,
-    budget: Rc<Cell<u64>>,
+pub(super) struct Guarded<R> {
+    pub(super) inner: R,
+    pub(super) budget: Rc<Cell<u64>>,
 }
 
 impl<R: Read> Read for Guarded<R> {
