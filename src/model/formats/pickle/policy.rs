@@ -23,7 +23,7 @@ pub(super) enum Verdict {
 
 /// What an import means for a model.
 pub(super) fn judge(import: &Import) -> Verdict {
-    if import.is_any(PLAIN) {
+    if import.is_any(PLAIN) || import.is_any(MODEL_NAMES) {
         return Verdict::Expected;
     }
     if is_dangerous(import) {
@@ -37,7 +37,7 @@ fn is_dangerous(import: &Import) -> bool {
         return false;
     }
     let below = |module: &&str| import.module.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-    (is_standard(import.root()) && !HARMLESS.contains(&import.root()))
+    (is_standard(import.root()) && !is_harmless(import))
         || DANGEROUS_MODULES.iter().any(below)
         || import.is_any(DANGEROUS_NAMES)
         || leads_elsewhere(&import.name)
@@ -47,17 +47,27 @@ fn is_standard(root: &str) -> bool {
     STANDARD.split(' ').any(|known| known == root)
 }
 
-/// Whether a name goes through another module or through Python's own attributes: `sklearn.utils` has an `os`.
+/// Mathematics, and classes of modules that only describe types.
+fn is_harmless(import: &Import) -> bool {
+    match import.module.as_str() {
+        "math" => !import.name.contains('.'),
+        module => HARMLESS.contains(&module) && is_class(&import.name),
+    }
+}
+
+/// Whether a name goes through another module or through Python's own attributes: `sklearn.utils` has an `os`, every module a
+/// `__builtins__` (<https://github.com/protectai/modelscan/issues/89>).
 fn leads_elsewhere(name: &str) -> bool {
     let is_module =
         |part: &str| matches!(part, "os" | "sys" | "subprocess" | "builtins" | "importlib" | "shutil" | "pickle" | "ctypes" | "socket");
     let is_dunder = |part: &str| part.starts_with("__") && part.ends_with("__");
-    name.split('.').any(|part| is_module(part) || DANGEROUS_ATTRIBUTES.contains(&part) || (is_dunder(part) && name.contains('.')))
+    let way = name.rsplit_once('.').map_or("", |(way, _)| way);
+    name.split('.').any(|part| is_module(part) || is_dunder(part) || DANGEROUS_ATTRIBUTES.contains(&part))
+        || way.split('.').any(is_standard)
 }
 
 fn is_expected(import: &Import) -> bool {
-    import.is_any(MODEL_NAMES)
-        || is_torch_type(import)
+    is_torch_type(import)
         || (import.module == "numpy" && NUMBERS.contains(&import.name.as_str()))
         // The classes of TorchScript are code inside the archive, which its own interpreter runs.
         || import.root() == "__torch__"
@@ -159,6 +169,27 @@ mod tests {
             "sklearn.linear_model._base:LinearModel.__init__.__globals__",
             "pandas.core.computation.eval:eval",
             "copyreg:add_extension",
+            "dataclasses:_create_fn",
+            "typing:get_type_hints",
+            "typing:types.FunctionType",
+            "statistics:random",
+            "math:__loader__",
+            "numpy:__builtins__",
+            "six.moves.builtins:__import__",
+            "six.moves:urllib",
+            "test.support.script_helper:assert_python_ok",
+            "sklearn.utils:timeit.timeit",
+            "sklearn.base:inspect.getsource",
+            "torch.fx.graph_module:reduce_graph_module",
+            "torch.serialization:_legacy_load",
+            "torch.jit._serialization:load",
+            "torch.utils.benchmark:Timer",
+            "pandas:DataFrame.query",
+            "pandas:HDFStore",
+            "pandas.compat.pickle_compat:load",
+            "numpy.lib.format:open_memmap",
+            "tensorflow.python.framework.load_library:load_op_library",
+            "keras.models:load_model",
         ] {
             assert_eq!(judged(path), Verdict::Dangerous, "{path}");
         }
@@ -175,6 +206,7 @@ mod tests {
             "numpy:float64",
             "numpy._core.multiarray:_reconstruct",
             "numpy.random._pickle:__randomstate_ctor",
+            "torch.serialization:_get_layout",
             "sklearn.linear_model._logistic:LogisticRegression",
             "sklearn.tree._tree:Tree",
             "sklearn._loss._loss:__pyx_unpickle_CyHalfBinomialLoss",
@@ -192,9 +224,16 @@ mod tests {
 
     #[test]
     fn the_rest_is_neither() {
-        for path in
-            ["mycompany.models:Net", "__main__:Net", "functools:partial", "numpy:prod", "argparse:Namespace", "typing:Any", "numpy:prod.a"]
-        {
+        for path in [
+            "mycompany.models:Net",
+            "__main__:Net",
+            "functools:partial",
+            "numpy:prod",
+            "argparse:Namespace",
+            "typing:Any",
+            "math:prod",
+            "numpy:prod.a",
+        ] {
             assert_eq!(judged(path), Verdict::Unknown, "{path}");
         }
     }
