@@ -21,6 +21,7 @@ pub mod lint;
 mod pickles;
 mod pieces;
 mod stretch;
+mod tars;
 mod tree;
 
 use std::path::Path;

@@ -54,7 +54,7 @@ impl Carrier {
             _ if start.get(257..262) == Some(b"ustar") => Self::Tar,
             _ if super::is_pickle(start) => Self::Plain,
             [b'P', b'K', 3, 4, ..] => Self::Zip,
-            [0x78, ..] => Self::Zlib,
+            [0x78, flags, ..] if is_zlib(*flags) => Self::Zlib,
             [0x1f, 0x8b, ..] => Self::Gzip,
             [b'B', b'Z', b'h', ..] => Self::Opaque("bzip2"),
             [0xfd, b'7', b'z', b'X', b'Z', ..] => Self::Opaque("xz"),
@@ -68,6 +68,22 @@ impl Carrier {
         }
     }
 
+    /// What is compressed in a file that starts so, as far as its first bytes tell.
+    pub(in crate::model) fn inside(self, start: &[u8]) -> Option<Self> {
+        let mut bytes = Vec::new();
+        // The rest is missing, so reading fails in the end; what came before counts.
+        let _ = match self {
+            Self::Zlib | Self::Gzip => uncompressed(self, start).take(START).read_to_end(&mut bytes),
+            _ => return None,
+        };
+        Some(Self::of(&bytes))
+    }
+
+    /// Whether it is a pickle by its first bytes, whatever its name is.
+    pub(in crate::model) fn is_certain(self) -> bool {
+        matches!(self, Self::Plain | Self::LegacyTorch | Self::Numpy)
+    }
+
     /// For people.
     pub(in crate::model) fn compression(self) -> Option<&'static str> {
         match self {
@@ -79,12 +95,23 @@ impl Carrier {
     }
 }
 
+/// The second byte of zlib's header behind 0x78: both are a multiple of 31, and no dictionary is needed (RFC 1950, §2.2). Weights and
+/// texts may well start with an `x`.
+fn is_zlib(flags: u8) -> bool {
+    (0x7800 | u16::from(flags)).is_multiple_of(31) && flags & 0x20 == 0
+}
+
 /// The carrier of a file, which is then at its start again.
 pub(in crate::model) fn carrier(file: &mut (impl Read + Seek)) -> io::Result<Carrier> {
+    start(file).map(|start| Carrier::of(&start))
+}
+
+/// The first bytes of a file, which is then at its start again.
+pub(in crate::model) fn start(file: &mut (impl Read + Seek)) -> io::Result<Vec<u8>> {
     let mut start = Vec::new();
     file.by_ref().take(START).read_to_end(&mut start)?;
     file.rewind()?;
-    Ok(Carrier::of(&start))
+    Ok(start)
 }
 
 /// The pickles of a file; none where they cannot be looked into, or where there are none.
@@ -130,10 +157,15 @@ fn limit(compressed: u64) -> u64 {
 }
 
 fn decompressed<'a>(carrier: Carrier, file: impl Read + 'a, limit: u64) -> Input<'a> {
+    Input::new(Stream::new(uncompressed(carrier, file), limit))
+}
+
+/// What comes out of a compressed file; whoever reads it bounds it.
+pub(in crate::model) fn uncompressed<'a>(carrier: Carrier, file: impl Read + 'a) -> Box<dyn Read + 'a> {
     let file = BufReader::new(file);
     match carrier {
-        Carrier::Gzip => Input::new(Stream::new(flate2::bufread::MultiGzDecoder::new(file), limit)),
-        _ => Input::new(Stream::new(ZlibMembers::new(file), limit)),
+        Carrier::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
+        _ => Box::new(ZlibMembers::new(file)),
     }
 }
 
@@ -228,6 +260,29 @@ mod tests {
             assert!(!looked(&bytes).1.unwrap().looks_clean());
             assert!(start.elapsed().as_secs_f64() < if cfg!(debug_assertions) { 20.0 } else { 1.0 }, "{:?}", start.elapsed());
         }
+    }
+
+    #[test]
+    fn a_text_that_starts_with_an_x_is_not_compressed() {
+        for bytes in [&b"xx"[..], b"x", b"x,y\n1,2\n", b"x\0\0\0"] {
+            assert_eq!(Carrier::of(bytes), Carrier::Doubtful, "{bytes:?}");
+        }
+        for level in [0, 1, 6, 9] {
+            let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::new(level));
+            encoder.write_all(EVIL).unwrap();
+            assert_eq!(Carrier::of(&encoder.finish().unwrap()), Carrier::Zlib);
+        }
+    }
+
+    #[test]
+    fn what_is_inside_is_told_by_the_first_bytes() {
+        let long = [b"\x80\x04N0".as_slice(), &b"N0K\x07M\x01\x023".repeat(5000)].concat();
+        for bytes in [zlib(&long), gzip(&long)] {
+            let start = &bytes[..bytes.len().min(512)];
+            assert_eq!(Carrier::of(start).inside(start), Some(Carrier::Plain));
+        }
+        assert_eq!(Carrier::Gzip.inside(b"\x1f\x8b\x08\0"), Some(Carrier::Doubtful));
+        assert_eq!(Carrier::Plain.inside(b"\x80\x04N."), None);
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(in crate::model) mod testing;
 mod values;
 
 pub use error::{Defect, PickleError};
-pub(in crate::model) use file::{Carrier, carrier, scan_carried, scan_start, scan_stream};
+pub(in crate::model) use file::{Carrier, carrier, scan_carried, scan_start, scan_stream, start, uncompressed};
 pub use imports::{Import, Imports};
 pub(in crate::model) use report::{file_findings, findings};
 pub use scan::{Root, Scan};

@@ -27,6 +27,8 @@ const FREE: u64 = 64 << 20;
 const PER_BYTE: u64 = 32;
 /// How much of an entry tells what it is.
 const START: u64 = 512;
+/// What no honest writer leaves.
+const TWOFOLD: &str = "is in an archive with two entries of one name";
 /// Findings about one archive.
 const MAX_FINDINGS: usize = 32;
 
@@ -144,22 +146,35 @@ impl<'a> Archive<'a> {
         let mut found = Vec::new();
         for index in 0..self.names.len() {
             match self.start(index, START) {
-                Ok(start) => found.extend(self.pickles_of(index, Carrier::of(&start), depth)),
+                Ok(start) => found.extend(self.pickles_of(index, &start, depth)),
                 Err(_) if is_named_as_pickle(&self.names[index]) => found.push(Entry { name: self.names[index].clone(), scan: None }),
                 Err(_) => {}
             }
         }
+        if found.is_empty() {
+            found.extend(self.twofold());
+        }
         found
     }
 
-    fn pickles_of(&mut self, index: usize, carrier: Carrier, depth: u8) -> Vec<Entry> {
+    /// Of two entries with one name only the last is looked at here, and others may take the first.
+    fn twofold(&self) -> Option<Entry> {
+        let named = self.names.iter().find(|name| is_named_as_pickle(name)).filter(|_| self.zip.has_duplicate_names())?;
+        let mut scan = Scan::default();
+        scan.note_danger(0, TWOFOLD);
+        Some(Entry { name: named.clone(), scan: Some(scan) })
+    }
+
+    fn pickles_of(&mut self, index: usize, start: &[u8], depth: u8) -> Vec<Entry> {
         let name = self.names[index].clone();
-        let is_named = is_named_as_pickle(&name);
+        let carrier = Carrier::of(start);
+        let is_named = is_named_as_pickle(&name) || carrier.inside(start).is_some_and(Carrier::is_certain);
         match carrier {
             Carrier::Zip if depth < MAX_DEPTH => self.inner_archive(index, depth),
             Carrier::Plain | Carrier::LegacyTorch | Carrier::Numpy => self.scan(index, carrier).into_iter().collect(),
             Carrier::Doubtful | Carrier::Zlib | Carrier::Gzip if is_named => self.scan(index, carrier).into_iter().collect(),
-            Carrier::Opaque(_) | Carrier::Tar | Carrier::Zip if is_named => vec![Entry { name, scan: None }],
+            Carrier::Zip => vec![Entry { name, scan: None }],
+            Carrier::Opaque(_) | Carrier::Tar if is_named => vec![Entry { name, scan: None }],
             _ => Vec::new(),
         }
     }
@@ -191,7 +206,7 @@ impl<'a> Archive<'a> {
             odd.push("is in an archive with something before it".to_owned());
         }
         if self.zip.has_duplicate_names() {
-            odd.push("is in an archive with two entries of one name".to_owned());
+            odd.push(TWOFOLD.to_owned());
         }
         let is_encrypted = self.zip.by_index_data(index).is_ok_and(|entry| entry.encrypted());
         if is_encrypted {
@@ -228,7 +243,7 @@ impl<'a> Archive<'a> {
 }
 
 /// Ends under which pickles are in archives.
-fn is_named_as_pickle(name: &str) -> bool {
+pub(in crate::model) fn is_named_as_pickle(name: &str) -> bool {
     const ENDINGS: [&str; 8] = ["pkl", "pickle", "joblib", "pt", "pth", "ckpt", "dill", "p"];
     name.rsplit_once('.').is_some_and(|(_, ending)| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
 }

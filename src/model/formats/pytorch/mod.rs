@@ -9,7 +9,7 @@ mod code;
 pub(in crate::model) mod testing;
 
 pub use archive::ArchiveError;
-pub(in crate::model) use archive::{Archive, Entry, findings};
+pub(in crate::model) use archive::{Archive, Entry, findings, is_named_as_pickle};
 
 use std::collections::BTreeMap;
 
