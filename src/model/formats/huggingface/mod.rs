@@ -36,6 +36,9 @@ pub const FORMAT: Format = Format {
 /// For people.
 const NAME: &str = "Hugging Face";
 const CONFIG: &str = "config.json";
+/// What Mistral's own form has in its place, beside `consolidated.safetensors` and `tekken.json`. vLLM finds it by these files, older
+/// ones with a word of help: <https://github.com/vllm-project/vllm/pull/28659>.
+const PARAMS: &str = "params.json";
 /// Where sentence-transformers lists the steps of its pipeline.
 const MODULES: &str = "modules.json";
 
@@ -71,10 +74,10 @@ fn read(tree: &Tree) -> Result<Reading, ModelError> {
     if let Some(tokenizer) = &tokenizer {
         tokenizer.tell(tree, &settings, &mut facts);
     }
-    let main = if tree.file(CONFIG).is_some() { CONFIG.to_owned() } else { weights.first.clone() };
+    let main = [CONFIG, PARAMS].into_iter().find(|path| tree.file(path).is_some()).unwrap_or(&weights.first).to_owned();
     let mut findings = missing(tree, &config, tokenizer.is_some());
     findings.extend(weights.findings);
-    let notes = weights.notes.into_iter().chain(config::doubts(&config)).collect();
+    let notes = weights.notes.into_iter().chain(config::doubts(&config)).chain(mistral(tree)).collect();
     Ok(Reading { facts, mains: vec![main], findings, notes, ..Reading::default() })
 }
 
@@ -86,7 +89,7 @@ fn outline(tree: &Tree, path: &str) -> Result<Outline, ModelError> {
 /// What is not there.
 fn missing(tree: &Tree, config: &Outline, has_tokenizer: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if tree.file(CONFIG).is_none() {
+    if tree.file(CONFIG).is_none() && tree.file(PARAMS).is_none() {
         findings.push(Finding::of_model(&rules::MISSING_CONFIG, "weights and a tokenizer, and no config.json"));
     }
     let architecture = config::architecture(config).unwrap_or_default();
@@ -97,6 +100,16 @@ fn missing(tree: &Tree, config: &Outline, has_tokenizer: bool) -> Vec<Finding> {
         findings.push(Finding::of_model(&rules::MISSING_TOKENIZER, what));
     }
     findings
+}
+
+/// Mistral's own form is vLLM's alone.
+fn mistral(tree: &Tree) -> Option<String> {
+    let is_alone = tree.file(CONFIG).is_none() && tree.file(PARAMS).is_some();
+    is_alone.then(|| {
+        format!(
+            "{PARAMS} without {CONFIG} is Mistral's own form: only vLLM loads it, before 0.12 with the argument --tokenizer-mode=mistral"
+        )
+    })
 }
 
 #[cfg(test)]

@@ -158,6 +158,30 @@ fn weights_with_a_tokenizer_lack_their_configuration() {
     assert_eq!(folder.findings(), ["missing-config -: weights and a tokenizer, and no config.json"]);
 }
 
+/// As `mistralai/Pixtral-12B-2409` is.
+#[test]
+fn mistrals_own_form_needs_no_configuration_of_transformers() {
+    let folder = Folder(tempfile::tempdir().unwrap());
+    folder.write("params.json", r#"{"dim": 5120}"#);
+    folder.write("tekken.json", "{}");
+    folder.write("consolidated.safetensors", tensors(&[("a", 5)]));
+    let model = folder.read();
+    assert_eq!((model.format, &model.mains[..]), ("huggingface", &["params.json".to_owned()][..]));
+    assert!(folder.findings().is_empty(), "{:?}", folder.findings());
+    assert!(model.notes.iter().any(|note| note.contains("only vLLM loads it")), "{:?}", model.notes);
+}
+
+/// As timm writes it.
+#[test]
+fn weights_beside_another_librarys_configuration_are_only_weights() {
+    let folder = Folder(tempfile::tempdir().unwrap());
+    folder.write("config.json", r#"{"architecture": "resnet18", "num_classes": 1000}"#);
+    folder.write("model.safetensors", tensors(&[("a", 5)]));
+    let model = folder.read();
+    assert_eq!(model.format, "safetensors");
+    assert!(model.notes.iter().any(|note| note.starts_with("config.json names no network of transformers")), "{:?}", model.notes);
+}
+
 #[test]
 fn a_text_model_lacks_its_tokenizer_and_a_classifier_of_pictures_does_not() {
     let folder = Folder::llama();

@@ -97,7 +97,12 @@ fn read(tree: &Tree) -> Result<Reading, ModelError> {
         tell_metadata(&mut facts, key, value);
     }
     let mains = files.iter().map(|file| file.path.clone()).collect();
-    let note = "weights without config.json: no server can tell of which network they are".to_owned();
+    let note = if tree.file("config.json").is_some() {
+        "config.json names no network of transformers (`architectures` or `model_type`): no server can tell which one to load"
+    } else {
+        "weights without config.json: no server can tell of which network they are"
+    };
+    let note = note.to_owned();
     Ok(Reading { facts, mains, findings: weights.findings, notes: vec![note], ..Reading::default() })
 }
 
