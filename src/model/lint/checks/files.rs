@@ -44,7 +44,10 @@ pub(super) fn lfs_pointer(_: &Subject<'_>, text: &Text<'_>) -> Vec<Finding> {
 
 /// Files without a byte. Python packages and folders kept in Git are full of those.
 pub(super) fn empty(subject: &Subject<'_>) -> Vec<Finding> {
-    let is_meant = |path: &str| ending(path) == "py" || path.rsplit('/').next().is_some_and(|name| name.starts_with('.'));
+    // OpenVINO writes an empty file of weights beside a graph without constants.
+    let is_of_graph = |path: &str| path.strip_suffix(".bin").is_some_and(|stem| subject.is_main(&format!("{stem}.xml")));
+    let is_hidden = |path: &str| path.rsplit('/').next().is_some_and(|name| name.starts_with('.'));
+    let is_meant = |path: &str| ending(path) == "py" || is_hidden(path) || is_of_graph(path);
     let empty = subject.layout.files.iter().map(|placed| &placed.file).filter(|file| file.size == 0 && !is_meant(&file.path));
     empty
         .map(|file| {

@@ -91,6 +91,8 @@ fn files_that_are_not_what_a_server_needs() {
         (Case::of(&["a.safetensors="]), Some(("empty-file", Error))),
         (Case::of(&["model.onnx="]), Some(("empty-file", Error))),
         (Case::of(&["notes.txt="]), Some(("empty-file", Advice))),
+        (Case::of(&["m.bin=", "m.xml"]).of_format("openvino", &["m.xml"]), None),
+        (Case::of(&["m.bin=", "n.xml"]).of_format("openvino", &["n.xml"]), Some(("empty-file", Error))),
         (Case::of(&["a/__init__.py=", "b/.keep=", "a.safetensors"]), None),
         (Case::of(&[&format!("w.bin={POINTER}")]), Some(("lfs-pointer", Error))),
         (Case::of(&[&format!("README={}{POINTER}", "see ")]), None),
