@@ -15,7 +15,8 @@ pub(super) fn is_pointer_text(text: &str) -> bool {
     text.starts_with("version https://git-lfs.github.com/spec/")
 }
 
-fn is_pointer(file: &ModelFile) -> bool {
+/// Whether a file is one.
+pub(super) fn is_pointer(file: &ModelFile) -> bool {
     let text = || io::read_to_string(file.open().ok()?).ok();
     file.size < LIMIT && text().is_some_and(|text| is_pointer_text(&text))
 }
@@ -36,9 +37,18 @@ pub(super) fn blame(error: ModelError, tree: &Tree) -> ModelError {
 mod tests {
     use std::fs;
 
-    use crate::model::{ModelError, ReadOptions, read};
+    use super::is_pointer;
+    use crate::model::{ModelError, ModelFile, ReadOptions, read};
 
     const POINTER: &str = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12345\n";
+
+    #[test]
+    fn knows_a_pointer_from_a_model() {
+        let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n";
+        for (bytes, expected) in [(pointer.to_owned(), true), (pointer.repeat(100), false), ("version 2".to_owned(), false)] {
+            assert_eq!(is_pointer(&ModelFile::generated("w.safetensors", bytes)), expected);
+        }
+    }
 
     #[test]
     fn a_model_that_is_a_pointer_is_called_one() {

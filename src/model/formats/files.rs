@@ -1,8 +1,7 @@
 //! What formats share about the files of a model: endings, first bytes, and how an error names a file.
 
-use std::io::Read as _;
-
 use super::Reading;
+use super::small::first_bytes;
 use crate::model::facts::{MAX_TEXT, cut_list, printable};
 use crate::model::file::ReadSeek;
 use crate::model::{Dimension, ModelError, ModelFile, TensorInfo, Tree};
@@ -24,12 +23,7 @@ pub(super) fn has_ending(path: &str, endings: &[&str]) -> bool {
 
 /// The first bytes of a file, for a guess at its format; none where it cannot be read: the format that reads it will say so.
 pub(super) fn head(file: &ModelFile, limit: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    if let Ok(input) = file.open_to_seek() {
-        // What was read before an error is as good a guess as any.
-        let _ = input.take(limit).read_to_end(&mut bytes);
-    }
-    bytes
+    first_bytes(file, limit).unwrap_or_default()
 }
 
 /// The place of a file that another one names.
@@ -50,16 +44,8 @@ pub(super) fn parsed<T, E: FormatError>(
 
 /// The error for a file that its format cannot read.
 pub(super) fn unreadable(tree: &Tree, file: &ModelFile, format: &'static str, error: impl FormatError) -> ModelError {
-    let hint = if is_lfs_pointer(file) { Some(LFS_HINT.to_owned()) } else { error.hint() };
+    let hint = error.hint();
     ModelError::Unreadable { path: tree.shown(&file.path), format, source: Box::new(error), hint }
-}
-
-const LFS_HINT: &str = "this is a Git LFS pointer, not the model: run `git lfs pull` and build again";
-
-/// The commonest "broken" model: a clone without LFS. See <https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>.
-pub(super) fn is_lfs_pointer(file: &ModelFile) -> bool {
-    const POINTER_LIMIT: u64 = 1024;
-    file.size < POINTER_LIMIT && head(file, POINTER_LIMIT).starts_with(b"version https://git-lfs.github.com/spec/")
 }
 
 /// A reading of these files. Of several models only the list is told: which one counts is not known.

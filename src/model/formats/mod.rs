@@ -1,11 +1,9 @@
 //! The formats that are understood, one file or folder each. A new one is that file and its line in [`FORMATS`].
 
 mod files;
-mod input;
-pub use files::Sample;
-pub use input::InputError;
 pub mod gguf;
 pub mod huggingface;
+mod input;
 pub mod json;
 pub mod lightgbm;
 pub mod mlserver;
@@ -14,7 +12,6 @@ pub mod openvino;
 pub mod ovms;
 pub mod pickle;
 pub mod pmml;
-pub use protobuf::WireError;
 mod protobuf;
 pub mod pytorch;
 pub(super) mod repository;
@@ -29,8 +26,12 @@ pub mod tflite;
 pub mod torchserve;
 pub mod triton;
 pub mod xgboost;
-pub use xml::XmlError;
 mod xml;
+
+pub use files::Sample;
+pub use input::InputError;
+pub use protobuf::WireError;
+pub use xml::XmlError;
 
 use super::lint::Finding;
 use super::{Facts, ModelError, ModelFile, Tree};

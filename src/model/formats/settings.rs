@@ -1,9 +1,8 @@
 //! Small JSON files that servers keep beside models.
 
-use std::io::Read;
-
 use serde_json::Value;
 
+use super::small::first_bytes;
 use crate::model::ModelFile;
 
 /// The largest file that is read, in bytes.
@@ -14,7 +13,5 @@ pub(super) fn json(file: &ModelFile) -> Option<Value> {
     if file.size > MAX_SIZE {
         return None;
     }
-    let mut bytes = Vec::new();
-    file.open().ok()?.take(MAX_SIZE).read_to_end(&mut bytes).ok()?;
-    serde_json::from_slice(&bytes).ok()
+    serde_json::from_slice(&first_bytes(file, MAX_SIZE).ok()?).ok()
 }

@@ -12,13 +12,6 @@ pub(super) fn first_bytes(file: &ModelFile, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The commonest "broken" model: a clone without LFS. See <https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>.
-pub(super) fn is_lfs_pointer(file: &ModelFile) -> bool {
-    const POINTER_LIMIT: u64 = 1024;
-    const START: &[u8] = b"version https://git-lfs.github.com/spec/";
-    file.size < POINTER_LIMIT && first_bytes(file, POINTER_LIMIT).is_ok_and(|bytes| bytes.starts_with(START))
-}
-
 /// Whether a path has this extension, in any case.
 pub(super) fn has_extension(path: &str, wanted: &str) -> bool {
     path.rsplit_once('.').is_some_and(|(_, extension)| extension.eq_ignore_ascii_case(wanted))
@@ -41,14 +34,6 @@ pub(super) fn beginning(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn knows_a_pointer_from_a_model() {
-        let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n";
-        for (bytes, expected) in [(pointer.to_owned(), true), (pointer.repeat(100), false), ("version 2".to_owned(), false)] {
-            assert_eq!(is_lfs_pointer(&ModelFile::generated("w.safetensors", bytes)), expected);
-        }
-    }
 
     #[test]
     fn reads_no_further_than_asked() {

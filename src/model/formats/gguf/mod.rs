@@ -9,12 +9,12 @@ mod tensors;
 mod types;
 mod values;
 
-use super::small::{has_extension, is_at_top, is_lfs_pointer};
+use super::small::{has_extension, is_at_top};
 use super::{Format, Place, Reading, ServedName, Serving, huggingface};
 use crate::kserve::Runtime;
 use crate::model::facts::cut_list;
 use crate::model::lint::{Finding, rules};
-use crate::model::{ModelError, ModelFile, Tree};
+use crate::model::{ModelError, ModelFile, Tree, lfs};
 use parts::Part;
 use tensors::Tensors;
 
@@ -91,7 +91,7 @@ impl Models<'_> {
     /// What a file says; nothing where it was never downloaded, which is a finding.
     fn header(&mut self, file: &ModelFile, part: Option<&Part>) -> Result<Option<GgufFile>, ModelError> {
         let findings = &mut self.reading.findings;
-        if is_lfs_pointer(file) {
+        if lfs::is_pointer(file) {
             findings.push(Finding::at(&rules::LFS_POINTER, &file.path, "a Git LFS pointer, not the weights"));
             return Ok(None);
         }

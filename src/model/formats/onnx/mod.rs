@@ -11,6 +11,7 @@ mod value;
 
 use std::collections::BTreeSet;
 
+use super::files::beside;
 use super::{Format, Place, Reading, ServedName, Serving};
 use crate::kserve::Runtime;
 use crate::model::{Facts, ModelError, ModelFile, Tree};
@@ -80,10 +81,6 @@ fn read_one(tree: &Tree, file: &ModelFile) -> Result<(OnnxModel, Vec<ModelFile>)
         data.extend(found);
     }
     Ok((model, data))
-}
-
-fn beside(file: &str, location: &str) -> String {
-    file.rsplit_once('/').map_or(location.to_owned(), |(folder, _)| format!("{folder}/{location}"))
 }
 
 /// A defect of the file, or of the folder around it.

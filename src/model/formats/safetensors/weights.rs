@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use super::error::{Defect, SafetensorsError};
 use super::{Header, MAX_TENSORS, Tally};
-use crate::model::formats::small::is_lfs_pointer;
 use crate::model::lint::{Finding, rules};
-use crate::model::{ModelError, ModelFile, Tree};
+use crate::model::{ModelError, ModelFile, Tree, lfs};
 
 /// The smallest file that can say anything: a length.
 const MIN_SIZE: u64 = 8;
@@ -32,7 +31,7 @@ impl Weights {
 
     /// One more file; how many tensors it has.
     fn add(&mut self, file: &ModelFile, before: usize) -> Result<usize, SafetensorsError> {
-        if is_lfs_pointer(file) {
+        if lfs::is_pointer(file) {
             self.findings.push(Finding::at(&rules::LFS_POINTER, &file.path, "a Git LFS pointer, not the weights"));
             return Ok(0);
         }

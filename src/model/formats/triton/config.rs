@@ -1,10 +1,9 @@
 //! What a `config.pbtxt` says about its model.
 //! <https://github.com/triton-inference-server/common/blob/main/protobuf/model_config.proto>
 
-use std::io::Read;
-
 use super::error::PbtxtError;
 use super::pbtxt::Message;
+use crate::model::formats::small::first_bytes;
 use crate::model::{Dimension, ModelFile, TensorInfo};
 
 /// The largest file that is read, in bytes; the longest in Triton's own repositories have a few thousand.
@@ -39,9 +38,7 @@ impl Config {
         if file.size > MAX_SIZE {
             return Err(PbtxtError::TooLarge { size: file.size, limit: MAX_SIZE });
         }
-        let mut bytes = Vec::new();
-        file.open()?.take(MAX_SIZE).read_to_end(&mut bytes)?;
-        Self::read(&bytes)
+        Self::read(&first_bytes(file, MAX_SIZE)?)
     }
 
     /// Reads the text.
