@@ -180,6 +180,8 @@ pub enum ModelError {
         counted: &'static [&'static str],
         /// The files at the top that have one.
         found: Vec<String>,
+        /// Those of them that are no model.
+        strays: Vec<String>,
     },
     /// A model that Triton cannot load without a description that only its author can give.
     #[error("triton needs a config.pbtxt for a model of format `{format}`: the file does not say what goes in and comes out")]
@@ -250,11 +252,13 @@ impl ModelError {
                 Some(first) => Some(format!("give one of them as MODEL, such as {}", path.join("snapshots").join(first).display())),
                 None => Some("download the model first, such as with `hf download`".to_owned()),
             },
-            Self::NotOneFile { .. } => Some(
-                "leave out the others with `--exclude NAME`, give the one file to serve as MODEL, or keep the folder as it is with \
-                 `--runtime raw`"
-                    .to_owned(),
-            ),
+            Self::NotOneFile { found, strays, .. } => {
+                let leave_out = match &strays[..] {
+                    [stray] if found.len() == 2 => format!("leave it out with `--exclude {}`", super::facts::printable(stray)),
+                    _ => "leave out the others with `--exclude NAME`".to_owned(),
+                };
+                Some(format!("{leave_out}, give the one file to serve as MODEL, or keep the folder as it is with `--runtime raw`"))
+            }
             Self::TritonConfig { .. } => Some(
                 "put a config.pbtxt with `backend`, `max_batch_size`, `input` and `output` beside the model: \
                  https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/model_configuration.html"

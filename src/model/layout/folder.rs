@@ -105,7 +105,7 @@ impl<'a> Folder<'a> {
 
     /// What is to be done with the files, if the server could load the result.
     fn arrange(&self, serving: &Serving) -> Result<Arrangement, ModelError> {
-        servers::check_only_file(serving.runtime, &self.top())?;
+        servers::check_only_file(serving.runtime, &self.top(), &self.models)?;
         if self.is_flat(serving) {
             return Ok(Arrangement::Kept);
         }

@@ -9,11 +9,15 @@ use crate::model::formats::ServedName;
 pub(super) const TRITON_CONFIG: &str = "config.pbtxt";
 
 /// Refuses a second file that the server would take for the model: a stray `.json` beside XGBoost's is the usual one.
-pub(super) fn check_only_file(runtime: Runtime, top: &[&str]) -> Result<(), ModelError> {
+pub(super) fn check_only_file(runtime: Runtime, top: &[&str], models: &[&str]) -> Result<(), ModelError> {
     let counted = runtime.takes_one_of();
     let counts = |path: &&&str| path.rsplit_once('.').is_some_and(|(_, ending)| counted.contains(&ending));
     let found: Vec<_> = top.iter().filter(counts).map(|path| (*path).to_owned()).collect();
-    if found.len() > 1 { Err(ModelError::NotOneFile { runtime, counted, found }) } else { Ok(()) }
+    if found.len() < 2 {
+        return Ok(());
+    }
+    let strays = found.iter().filter(|path| !models.contains(&path.as_str())).cloned().collect();
+    Err(ModelError::NotOneFile { runtime, counted, found, strays })
 }
 
 /// Servers that take the folder for the model.

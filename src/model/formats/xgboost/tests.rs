@@ -129,6 +129,17 @@ fn what_the_server_would_count_as_a_model_is_found() {
 }
 
 #[test]
+fn the_one_stray_file_is_named_in_what_to_type() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("m.ubj"), ubjson()).unwrap();
+    for (stray, hint) in [("config.json", "leave it out with `--exclude config.json`"), ("old.bst", "the others with `--exclude NAME`")] {
+        fs::write(dir.path().join(stray), b"tree\n").unwrap();
+        let error = crate::model::lay_out(&read_model(dir.path()), None, "m").unwrap_err();
+        assert!(error.hint().unwrap().contains(hint), "{:?}", error.hint());
+    }
+}
+
+#[test]
 fn of_several_models_all_are_mains() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("a.json"), JSON).unwrap();
