@@ -14,7 +14,7 @@ use super::resolve::Found;
 use super::{CliError, options::pair};
 use crate::image::annotations::LINT_ALLOWED;
 use crate::image::{Base, Build, Built, Compression, ImageSpec};
-use crate::kserve::{Delivery, Runtime};
+use crate::kserve::{Delivery, Generation, Runtime};
 use crate::model::lint::Target;
 use crate::model::{Model, ServingLayout, UNKNOWN_FORMAT};
 use crate::oci::{Location, Platform, Timestamp};
@@ -63,6 +63,9 @@ pub(super) struct Args {
     /// and refusals are notes]
     #[arg(long, value_name = "DELIVERY", value_delimiter = ',', value_parser = options::word::<Delivery>, help_heading = "Layout")]
     delivery: Vec<Delivery>,
+    /// What the cluster's KServe can do: 0.15, 0.17, 0.20, 0.21, or an OpenShift AI version such as rhoai-3.4 [default: any]
+    #[arg(long, value_name = "VERSION", value_parser = options::word::<Generation>, help_heading = "Layout")]
+    kserve: Option<Generation>,
     /// The image's name, such as quay.io/org/model:v1; may be repeated
     #[arg(short, long, value_name = "REF", value_parser = options::location)]
     tag: Vec<Location>,
@@ -84,12 +87,13 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
+        options::ensure_supported(self.kserve, &self.delivery)?;
         let destination = destination::decide(&self.tag, self.output.as_ref(), self.push, &self.model.stem())?;
         self.model.keep_apart(&destination)?;
         let (model, layout) = self.model.read(&self.tag)?;
         tell(ui, &model, &layout);
         let names = self.tag.iter().filter_map(Location::reference).collect();
-        let target = Target { names, deliveries: self.delivery.clone(), ..Target::default() };
+        let target = Target { names, deliveries: self.delivery.clone(), generation: self.kserve };
         let waived = self.model.allow.pass(ui, &model, &layout, &target)?;
         let chosen = Chosen { format: model.format, runtime: layout.runtime, args: layout.args.clone(), allowed: waived.clone() };
         let build = self.model.plan(&model, layout, &waived, &self.registry, ui)?;

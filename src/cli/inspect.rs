@@ -11,9 +11,10 @@ use super::reading::ReadArgs;
 use super::resolve::Found;
 use crate::image::inspect::{Inspection, inspect};
 use crate::kserve::Runtime;
+use crate::model::lint::{self, Severity, Target};
 use crate::model::{self, Model, ServingLayout};
 use crate::oci::Location;
-use crate::report::{Ui, image};
+use crate::report::{Ui, image, lint as report};
 use crate::store::Access;
 
 /// The verb's options.
@@ -63,6 +64,10 @@ impl Args {
         ui.notes(&layout.notes);
         if let Some(error) = doubt {
             ui.note(error);
+        }
+        let findings = lint::judge(lint::lint(&model, &layout, &Target::default())?, &[]);
+        if findings.iter().any(|judged| judged.finding.severity > Severity::Advice) {
+            ui.note(format!("`modelcar lint` has more to say: {}", report::totals(&findings)));
         }
         match self.format {
             Format::Text => ui.data(image::model(&self.what, &model, &layout).trim_end())?,

@@ -56,6 +56,7 @@ impl Args {
         if self.rules {
             return Ok(ui.data(report::rules().trim_end())?);
         }
+        options::ensure_supported(self.kserve, &self.delivery)?;
         if let Some(rule) = self.explain {
             return Ok(ui.data(report::explain(rule).trim_end())?);
         }
@@ -71,9 +72,15 @@ impl Args {
         if report.format.is_none() { Err(gate::unreadable(&report.findings)) } else { gate::accept(&report.findings) }
     }
 
+    /// A model that cannot be laid out is looked at as it lies; why it cannot is one more finding.
     fn examine(&self, path: &Path) -> Result<(Model, ServingLayout), ModelError> {
-        let model = self.reading.read(path)?;
-        let layout = self.reading.lay_out(&model, "model")?;
+        let mut model = self.reading.read(path)?;
+        let error = match self.reading.lay_out(&model, "model") {
+            Ok(layout) => return Ok((model, layout)),
+            Err(error) => error,
+        };
+        model.findings.push(lint::of_error(&error).ok_or(error)?);
+        let layout = model::lay_out(&model, Some(Runtime::Raw), "model")?;
         Ok((model, layout))
     }
 

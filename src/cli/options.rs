@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use crate::kserve::{Delivery, Generation};
 use crate::oci::{Annotations, Location, Timestamp};
 use crate::rollout::RolloutError;
 use crate::store::{self, Access, Store, StoreOptions};
@@ -88,6 +89,12 @@ pub(super) fn word<T: FromStr<Err: Into<RolloutError>>>(text: &str) -> Result<T,
         Some(hint) => format!("{error}\n\nhint: {hint}"),
         None => error.to_string(),
     })
+}
+
+/// Refuses a delivery that the platform does not have.
+pub(super) fn ensure_supported(platform: Option<Generation>, deliveries: &[Delivery]) -> Result<(), CliError> {
+    let Some(generation) = platform else { return Ok(()) };
+    Ok(deliveries.iter().try_for_each(|delivery| generation.supports(*delivery)).map_err(RolloutError::from)?)
 }
 
 /// An image location, with the hint where it cannot be read.

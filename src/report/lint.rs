@@ -58,6 +58,11 @@ impl Totals {
     }
 }
 
+/// How many of which weight: `1 error, 0 warnings`.
+pub fn totals(findings: &[Judged]) -> String {
+    Totals::of(findings).text()
+}
+
 /// A table, the rules that were broken with why and what to do, and the totals.
 pub fn text(report: &LintReport) -> String {
     let mut text = String::new();

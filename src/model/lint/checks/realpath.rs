@@ -36,7 +36,8 @@ pub(crate) fn retold(subject: &Subject<'_>, finding: Finding) -> Option<Finding>
     }
     let ThroughLink::Depends(servers) = subject.through_link(ByRealPath::OnnxExternalData) else { return None };
     let what = format!("{}; through the modelcar link they are not opened by {servers}", finding.what);
-    Some(Finding { what, ..finding })
+    let severity = if subject.is_certain(Delivery::Modelcar) { Severity::Error } else { finding.severity };
+    Some(Finding { severity, what, ..finding })
 }
 
 impl Subject<'_> {
