@@ -12,6 +12,7 @@ mod tokenizer;
 mod weight_files;
 
 use super::json::Outline;
+use super::safetensors::is_safetensors;
 use super::small::is_at_top;
 use super::{Format, Place, Reading, ServedName, Serving};
 use crate::kserve::Runtime;
@@ -74,7 +75,12 @@ fn read(tree: &Tree) -> Result<Reading, ModelError> {
     if let Some(tokenizer) = &tokenizer {
         tokenizer.tell(tree, &settings, &mut facts);
     }
-    let main = [CONFIG, PARAMS].into_iter().find(|path| tree.file(path).is_some()).unwrap_or(&weights.first).to_owned();
+    let main = match tree.file(CONFIG) {
+        Some(_) => CONFIG,
+        None if is_mistral(tree) => PARAMS,
+        None => &weights.first,
+    };
+    let main = main.to_owned();
     let mut findings = missing(tree, &config, tokenizer.is_some());
     findings.extend(weights.findings);
     let notes = weights.notes.into_iter().chain(config::doubts(&config)).chain(mistral(tree)).collect();
@@ -89,7 +95,7 @@ fn outline(tree: &Tree, path: &str) -> Result<Outline, ModelError> {
 /// What is not there.
 fn missing(tree: &Tree, config: &Outline, has_tokenizer: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if tree.file(CONFIG).is_none() && tree.file(PARAMS).is_none() {
+    if tree.file(CONFIG).is_none() && !is_mistral(tree) {
         findings.push(Finding::of_model(&rules::MISSING_CONFIG, "weights and a tokenizer, and no config.json"));
     }
     let architecture = config::architecture(config).unwrap_or_default();
@@ -102,12 +108,18 @@ fn missing(tree: &Tree, config: &Outline, has_tokenizer: bool) -> Vec<Finding> {
     findings
 }
 
-/// Mistral's own form is vLLM's alone.
+/// Whether a folder has Mistral's own form.
+fn is_mistral(tree: &Tree) -> bool {
+    let is_whole = |path: &str| path.starts_with("consolidated") && is_safetensors(path);
+    tree.file(PARAMS).is_some() && tree.files().iter().any(|file| is_whole(&file.path))
+}
+
+/// That form is vLLM's alone.
 fn mistral(tree: &Tree) -> Option<String> {
-    let is_alone = tree.file(CONFIG).is_none() && tree.file(PARAMS).is_some();
+    let is_alone = tree.file(CONFIG).is_none() && is_mistral(tree);
     is_alone.then(|| {
         format!(
-            "{PARAMS} without {CONFIG} is Mistral's own form: only vLLM loads it, before 0.12 with the argument --tokenizer-mode=mistral"
+            "{PARAMS} without {CONFIG} is Mistral's own form: only vLLM loads it, an older one with the argument --tokenizer-mode=mistral"
         )
     })
 }

@@ -169,6 +169,8 @@ fn mistrals_own_form_needs_no_configuration_of_transformers() {
     assert_eq!((model.format, &model.mains[..]), ("huggingface", &["params.json".to_owned()][..]));
     assert!(folder.findings().is_empty(), "{:?}", folder.findings());
     assert!(model.notes.iter().any(|note| note.contains("only vLLM loads it")), "{:?}", model.notes);
+    folder.remove("consolidated.safetensors").write("model.safetensors", tensors(&[("a", 5)]));
+    assert_eq!(folder.findings().len(), 1, "somebody else's params.json");
 }
 
 /// As timm writes it.
