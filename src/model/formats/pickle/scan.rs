@@ -9,7 +9,7 @@ use super::tensors::Tensors;
 use super::values::{Node, Value, Values};
 
 /// Opcodes of one file. A vocabulary of a million words has four million.
-const MAX_OPCODES: u64 = 8_000_000;
+pub(in crate::model) const MAX_OPCODES: u64 = 8_000_000;
 /// Pickles in one file.
 const MAX_STREAMS: u32 = 64;
 
@@ -77,6 +77,11 @@ impl Scan {
     pub(crate) fn is_a_pickle(&self) -> bool {
         let is_unseen = self.defect.as_ref().is_some_and(|error| error.defect.is_ours());
         self.streams > 0 || is_unseen || !self.imports.list().is_empty() || !self.imports.dangers().is_empty()
+    }
+
+    /// How many opcodes were followed.
+    pub(crate) fn opcodes(&self) -> u64 {
+        self.opcodes
     }
 
     /// Adds what another part of the same model tells.
