@@ -16,11 +16,11 @@ use crate::oci::{Descriptor, Digest, Hasher, ImageManifest};
 use crate::store::{Store, StoreError};
 
 /// The most entries of an image; a CUDA base has a hundred thousand.
-const MAX_ENTRIES: usize = 300_000;
+const MAX_ENTRIES: usize = 120_000;
 /// The longest name, in bytes: what Linux opens.
 const MAX_NAME: usize = 4096;
-/// The most bytes of all names.
-const MAX_NAMES: usize = 32 << 20;
+/// The most bytes of all names and of what links lead to.
+const MAX_NAMES: usize = 12 << 20;
 /// The most bytes between two entries: headers, long names, extended attributes. A longer name is an attack.
 pub(super) const MAX_HEADERS: u64 = 1 << 20;
 /// A shorter way is read; a longer one is passed over by a new request.
@@ -62,6 +62,16 @@ pub enum Kind {
     Special,
 }
 
+impl Kind {
+    /// What a link leads to, as written.
+    pub fn target(&self) -> Option<&str> {
+        match self {
+            Self::Symlink(target) | Self::HardLink(target) => Some(target),
+            Self::File | Self::Directory | Self::Special => None,
+        }
+    }
+}
+
 impl Entry {
     /// The path in the image, without slashes at its ends or `.` in it; empty for the root.
     pub fn path(&self) -> String {
@@ -74,7 +84,7 @@ impl Entry {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LayerListing {
     /// In the order of the tar.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<Rc<Entry>>,
     /// The digest of the uncompressed tar; `None` where the layer is uncompressed and only its headers were read.
     pub diff_id: Option<Digest>,
     /// The gzip members behind the first one; eStargz has one for every file.
@@ -85,12 +95,12 @@ pub struct LayerListing {
 ///
 /// # Errors
 /// A layer that is no file system layer or no tar, and more than the limits.
-pub fn entries(store: &dyn Store, manifest: &ImageManifest) -> Result<Vec<Entry>, ImageError> {
+pub fn entries(store: &dyn Store, manifest: &ImageManifest) -> Result<Vec<Rc<Entry>>, ImageError> {
     let mut all = Vec::new();
     for (number, layer) in manifest.layers.iter().enumerate() {
         let listed = list_layer(store, layer, number)?.entries;
         if all.len() + listed.len() > MAX_ENTRIES {
-            return Err(refused(layer, "the image has more than 300000 entries"));
+            return Err(refused(layer, "the image has more than 120000 entries"));
         }
         all.extend(listed);
     }
@@ -148,7 +158,7 @@ pub fn content(store: &dyn Store, layer: &Descriptor, entry: &Entry, limit: u64)
 }
 
 /// Goes from header to header.
-fn read_entries<R: Read + Seek>(layer: &Descriptor, number: usize, reader: R) -> Result<Vec<Entry>, ImageError> {
+fn read_entries<R: Read + Seek>(layer: &Descriptor, number: usize, reader: R) -> Result<Vec<Rc<Entry>>, ImageError> {
     let unpacking = |source| ImageError::Unpacking { digest: layer.digest, source };
     let budget = Rc::new(Cell::new(MAX_HEADERS));
     let mut archive = Archive::new(Guarded { inner: reader, budget: budget.clone() });
@@ -156,11 +166,11 @@ fn read_entries<R: Read + Seek>(layer: &Descriptor, number: usize, reader: R) ->
     let (mut found, mut names) = (Vec::new(), 0);
     for member in members {
         let entry = entry(&mut member.map_err(unpacking)?, number).map_err(|reason| refused(layer, reason))?;
-        names += entry.name.len();
+        names += entry.name.len() + entry.kind.target().map_or(0, str::len);
         if found.len() >= MAX_ENTRIES || names > MAX_NAMES {
-            return Err(refused(layer, "it has more than 300000 entries, or their names are longer than 32 MiB"));
+            return Err(refused(layer, "it has more than 120000 entries, or their names are longer than 12 MiB"));
         }
-        found.push(entry);
+        found.push(Rc::new(entry));
         budget.set(MAX_HEADERS);
     }
     Ok(found)

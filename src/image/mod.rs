@@ -165,6 +165,12 @@ pub enum ImageError {
     /// An image whose links lead in circles.
     #[error("the image's symbolic links are too many, or lead in circles")]
     TooManyLinks,
+    /// An image whose file system would fill the memory.
+    #[error("the names in the image make more than {limit} bytes of folders that it does not hold")]
+    DeepNames {
+        /// The limit.
+        limit: usize,
+    },
     /// The directory to extract into is in the way.
     #[error("{} exists and is not an empty directory", path.display())]
     Occupied {

@@ -4,6 +4,7 @@
 //! `tarfile` write them with `filter="data"`. There are no whiteouts, and an upper layer simply writes over a lower one.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use super::subject::{Image, Subject};
 use super::{Lines, some};
@@ -95,6 +96,7 @@ fn members(image: &Image) -> impl Iterator<Item = &Entry> {
     read_layers(image)
         .filter_map(|(_, layer)| layer.as_ref().ok())
         .flat_map(|listing| &listing.entries)
+        .map(Rc::as_ref)
         .filter(|entry| !below(entry).is_empty())
 }
 

@@ -63,7 +63,7 @@ impl<'a> Subject<'a> {
 }
 
 /// The most members of all platforms together: each has a tree of its own in memory.
-const MAX_MEMBERS: usize = 1_000_000;
+const MAX_MEMBERS: usize = 200_000;
 
 fn bounded(images: impl Iterator<Item = Result<Image, ImageError>>) -> Result<Vec<Image>, ImageError> {
     let (mut all, mut members) = (Vec::new(), 0);
@@ -111,7 +111,7 @@ impl Image {
 
     /// Every member of the layers that can be listed.
     pub(super) fn entries(&self) -> impl Iterator<Item = &crate::image::listing::Entry> {
-        self.layers.iter().flatten().flat_map(|listing| &listing.entries)
+        self.layers.iter().flatten().flat_map(|listing| &listing.entries).map(Rc::as_ref)
     }
 }
 
