@@ -16,9 +16,10 @@ use crate::model::{ModelError, Patterns};
 
 /// The file of patterns in a model's folder.
 pub(super) const IGNORE_FILE: &str = ".modelignore";
-/// The largest such file, in bytes; and the most patterns that the user or one file may give.
+/// The largest such file, in bytes; and the most patterns that the user, or all such files together, may give: sixty folders within each
+/// other would otherwise bring sixty thousand.
 const MAX_IGNORE_FILE: u64 = 64 << 10;
-const MAX_PATTERNS: usize = 1000;
+pub(super) const MAX_PATTERNS: usize = 1000;
 
 /// The user's patterns, ready to match.
 #[derive(Debug)]
@@ -118,16 +119,17 @@ pub(super) struct IgnoreFile {
 }
 
 impl IgnoreFile {
-    /// Reads the `.modelignore` at `source`; links are resolved.
-    pub(super) fn read(folder: &str, source: &Path) -> Result<Self, ModelError> {
+    /// Reads the `.modelignore` at `source`; links are resolved. `left` is how many lines there may still be.
+    pub(super) fn read(folder: &str, source: &Path, left: &mut usize) -> Result<Self, ModelError> {
         let text = text(source)?;
         let mut builder = GitignoreBuilder::new("");
         for (at, line) in text.lines().enumerate() {
             let refused =
                 |why: &dyn std::fmt::Display| ModelError::IgnoreFile { path: source.to_owned(), line: at + 1, why: why.to_string() };
-            if at >= MAX_PATTERNS {
-                return Err(refused(&format!("it has more than {MAX_PATTERNS} lines")));
+            if *left == 0 {
+                return Err(refused(&format!("it has more than {MAX_PATTERNS} lines, with those of the folders before it")));
             }
+            *left -= 1;
             builder.add_line(None, line).map_err(|error| refused(&error))?;
         }
         let patterns =

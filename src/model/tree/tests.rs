@@ -248,6 +248,17 @@ fn write(dir: &tempfile::TempDir, path: &str, text: &str) {
 }
 
 #[test]
+fn the_patterns_of_all_folders_together_have_an_end() {
+    let dir = folder(&["a/x", "b/x"]);
+    let lines = |count: usize| "x*\n".repeat(count);
+    write(&dir, "a/.modelignore", &lines(600));
+    write(&dir, "b/.modelignore", &lines(400));
+    assert!(!matches!(scan(dir.path()), Err(ModelError::IgnoreFile { .. })));
+    write(&dir, "b/.modelignore", &lines(401));
+    assert!(matches!(scan(dir.path()), Err(ModelError::IgnoreFile { line: 401, .. })));
+}
+
+#[test]
 fn modelignore_is_honoured_in_every_folder_and_never_packed() {
     let dir = folder(&["a.tmp", "keep.tmp", "model.bin", "sub/a.tmp", "sub/b.bin", "sub/deep/b.bin", "logs/x", "logs/keep.tmp"]);
     write(&dir, ".modelignore", "# comment\n*.tmp\n!keep.tmp\nlogs/\n");

@@ -9,14 +9,15 @@ use rustix::fs::Access;
 
 use super::left_out::LeftOut;
 use super::links::LinkRule;
-use super::selection::{Candidate, IGNORE_FILE, IgnoreFile, Selection, Siblings, Verdict};
+use super::selection::{Candidate, IGNORE_FILE, IgnoreFile, MAX_PATTERNS, Selection, Siblings, Verdict};
 use super::{MAX_DEPTH, MAX_FILES, names};
 use crate::model::{ModelError, ModelFile};
 
 /// All files below `root` that are selected, sorted by path, and a line for what was left out.
 pub(super) fn walk(root: &Path, rule: &LinkRule, selection: &Selection) -> Result<(Vec<ModelFile>, Vec<String>), ModelError> {
     let left_out = LeftOut::default();
-    let mut walk = Walk { root, rule, selection, files: Vec::new(), left_out, ignored: Vec::new(), trail: Vec::new() };
+    let mut walk =
+        Walk { root, rule, selection, files: Vec::new(), left_out, ignored: Vec::new(), lines_left: MAX_PATTERNS, trail: Vec::new() };
     let metadata = fs::metadata(root).map_err(ModelError::io("read", root))?;
     walk.folder("", root, &metadata, Verdict::Taken)?;
     walk.files.sort_by(|a, b| a.path.cmp(&b.path));
@@ -56,6 +57,8 @@ struct Walk<'a> {
     left_out: LeftOut,
     /// The patterns of the folders that we are in, the innermost last.
     ignored: Vec<IgnoreFile>,
+    /// Lines that all files of patterns together may still have.
+    lines_left: usize,
     /// Device and inode of the folders that we are in: a link to one of them would never end.
     trail: Vec<(u64, u64)>,
 }
@@ -93,7 +96,7 @@ impl Walk<'_> {
     }
 
     /// The folder's own patterns. A link to them follows the rule for links, since an error could quote what they say.
-    fn patterns(&self, place: &str, source: &Path, listing: &[OsString]) -> Result<Option<IgnoreFile>, ModelError> {
+    fn patterns(&mut self, place: &str, source: &Path, listing: &[OsString]) -> Result<Option<IgnoreFile>, ModelError> {
         if !listing.iter().any(|name| name == IGNORE_FILE) {
             return Ok(None);
         }
@@ -101,7 +104,7 @@ impl Walk<'_> {
         if !metadata.is_file() {
             return Err(ModelError::Special { path: file, kind: kind(metadata.file_type()) });
         }
-        IgnoreFile::read(place, &file).map(Some)
+        IgnoreFile::read(place, &file, &mut self.lines_left).map(Some)
     }
 
     /// The names in a folder, in an order that does not depend on the file system.
