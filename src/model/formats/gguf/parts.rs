@@ -7,6 +7,8 @@ use crate::model::{ModelError, ModelFile, Tree};
 
 /// Missing parts that are told one by one.
 const MAX_FINDINGS: u64 = 8;
+/// Missing parts after which no more are looked for: an empty file's name may announce a hundred thousand.
+const MAX_ABSENT: u64 = 256;
 
 /// Which part of a model a file is, by its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,12 +48,16 @@ impl Part {
                 continue;
             }
             absent += 1;
+            if absent >= MAX_ABSENT {
+                break;
+            }
             if absent <= MAX_FINDINGS {
                 missing.push(Finding::at(&rules::MISSING_SHARD, path, format!("\"{other}\" is not there")));
             }
         }
         if absent > MAX_FINDINGS {
-            let what = format!("{} more files are not there", absent - MAX_FINDINGS);
+            let at_least = if absent >= MAX_ABSENT { "at least " } else { "" };
+            let what = format!("{at_least}{} more files are not there", absent - MAX_FINDINGS);
             missing.push(Finding::at(&rules::MISSING_SHARD, path, what));
         }
         Ok((found, missing))
@@ -93,5 +99,14 @@ mod tests {
             assert_eq!(Part::named(path), expected, "{path}");
         }
         assert_eq!(Part::named("net-00002-of-00005.gguf").unwrap().path(3), "net-00003-of-00005.gguf");
+    }
+
+    #[test]
+    fn parts_without_number_are_not_looked_for_one_by_one() {
+        let dir = crate::model::formats::testing::folder(&[("n-00001-of-99999.gguf", "x")]);
+        let tree = Tree::scan(dir.path(), crate::model::Links::Inside).unwrap();
+        let (found, missing) = Part::named("n-00001-of-99999.gguf").unwrap().others(&tree, "n").unwrap();
+        assert_eq!((found.len(), missing.len()), (0, 9));
+        assert_eq!(missing[8].what, "at least 248 more files are not there");
     }
 }
