@@ -1,7 +1,6 @@
 use std::fs;
 use std::io::Cursor;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use super::writer::Writer;
 use super::{GgufError, GgufFile, Value};
@@ -166,21 +165,18 @@ fn what_is_wrong_is_refused_with_its_byte() {
         ),
     ];
     for (what, bytes, expected) in table {
-        let start = Instant::now();
         let error = read(bytes).map(|_| ()).expect_err(what);
         assert!(error.to_string().contains(expected), "{what}: {error}");
-        assert!(start.elapsed() < Duration::from_secs(1), "{what}");
     }
 }
 
 /// The file that keeps a reader which trusts it busy for minutes.
 #[test]
-fn a_file_of_69_bytes_that_announces_fifty_million_values_is_an_error_at_once() {
+fn a_file_of_69_bytes_that_announces_fifty_million_values_is_an_error_before_the_first() {
     let bytes = Writer::new().list("tokenizer.ggml.tokens", 8, 50_000_000, b"").header();
     assert_eq!(bytes.len(), 69);
-    let start = Instant::now();
-    assert!(read(bytes).is_err());
-    assert!(start.elapsed() < Duration::from_millis(200), "{:?}", start.elapsed());
+    let error = read(bytes).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("50000000 values"), "{error}");
 }
 
 #[test]

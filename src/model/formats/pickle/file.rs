@@ -253,12 +253,10 @@ mod tests {
     }
 
     #[test]
-    fn a_compressed_bomb_ends_soon() {
+    fn a_compressed_bomb_is_never_clean() {
         for content in [vec![b'0'; 1 << 10], [b"B\xff\xff\xff\x7f".to_vec(), vec![0; 100 << 20]].concat(), b"N0".repeat(500_000)] {
             let bytes = zlib(&content);
-            let start = std::time::Instant::now();
             assert!(!looked(&bytes).1.unwrap().looks_clean());
-            assert!(start.elapsed().as_secs_f64() < if cfg!(debug_assertions) { 20.0 } else { 1.0 }, "{:?}", start.elapsed());
         }
     }
 

