@@ -219,7 +219,9 @@ impl<'a> Archive<'a> {
             Err(_) => (None, 0),
         };
         self.budget = budget.saturating_sub(read);
-        scan.iter().for_each(|scan| self.seen.add(scan));
+        if let Some(scan) = &scan {
+            self.seen.add(scan);
+        }
         match scan {
             Some(mut scan) if scan.is_a_pickle() => {
                 self.oddities(index).into_iter().for_each(|what| scan.note_danger(0, what));
@@ -432,7 +434,7 @@ mod tests {
 
     #[test]
     fn more_than_a_model_has_is_a_danger_and_not_looked_into() {
-        let many = |prefix: &str| (0..5000).map(|number| format!("c{prefix}{number}\nf\n0")).collect::<String>() + "N.";
+        let many = |prefix: &str| (0..5000).fold(String::new(), |text, number| text + &format!("c{prefix}{number}\nf\n0")) + "N.";
         let imports: Vec<_> = (0..20).map(|number| (format!("{number:02}.pkl"), many(&number.to_string()).into_bytes())).collect();
         let pickles: Vec<_> = (0..MAX_PICKLES + 9).map(|number| (format!("{number:04}.pkl"), b"\x80\x02N.".to_vec())).collect();
         for (entries, looked_into) in [(imports, 5), (pickles, MAX_PICKLES)] {

@@ -195,7 +195,7 @@ fn external_data_by_server_delivery_and_platform() {
         (onnx(Runtime::Ovms).in_kserve("0.20").by(&[Native]), None),
         (onnx(Runtime::Ovms).by(&[Native, Fetch]), None),
         (onnx(Runtime::Mlserver).in_kserve("rhoai-3.4"), None),
-        (onnx(Runtime::Mlserver).in_kserve("0.21").by(&[Modelcar]), maybe),
+        (onnx(Runtime::Mlserver).in_kserve("0.21").by(&[Modelcar]), Some(("external-data", Error))),
         (onnx(Runtime::Triton), maybe),
         (Case::of(&["model.onnx"]).on(Runtime::Ovms).in_kserve("rhoai-3.3"), None),
     ]);
