@@ -86,13 +86,13 @@ mod tests {
     fn pickles_are_found_and_told_from_other_files() {
         assert_eq!(rules(&[("model.yaml", b"a: 1"), ("x", EVIL)]), ["dangerous-pickle", "pickle"]);
         assert_eq!(rules(&[("v.pkl", &EVIL[2..])]), ["dangerous-pickle", "pickle"]);
-        assert_eq!(rules(&[("model_weights.ckpt", b"PK\x03\x04")]), ["pickle"]);
+        assert_eq!(rules(&[("model_weights.ckpt", b"PK\x03\x04")]), ["dangerous-pickle", "pickle"]);
         assert_eq!(rules(&[("a.txt", b"cos\nsystem\n."), ("b.zip", b"PK\x03\x04"), ("c.pkl", b"hello")]), [""; 0]);
     }
 
     #[test]
     fn a_size_that_others_read_differently_is_told() {
-        for (records, expected) in [(&b"15 size=100000\n"[..], 1), (b"14 path=abcde\n", 0), (&[b'x'; 600], 1)] {
+        for (records, expected) in [(&b"15 size=100000\n"[..], 2), (b"14 path=abcde\n", 0), (&[b'x'; 600], 2)] {
             let bytes = tarred(&[("pax", records, tar::EntryType::XHeader), ("a", b"b", tar::EntryType::Regular)]);
             let mut archive = tar::Archive::new(bytes.as_slice());
             assert_eq!(findings("m.nemo", archive.entries().unwrap()).len(), expected);

@@ -32,7 +32,7 @@ mod values;
 pub use error::{Defect, PickleError};
 pub(in crate::model) use file::{Carrier, carrier, scan_carried, scan_start, scan_stream, start, uncompressed};
 pub use imports::{Import, Imports};
-pub(in crate::model) use report::{file_findings, findings};
+pub(in crate::model) use report::{file_findings, findings, opaque};
 pub(in crate::model) use scan::MAX_OPCODES;
 pub use scan::{Root, Scan};
 pub use tensors::Tensors;

@@ -15,15 +15,20 @@ pub(in crate::model) fn findings(path: &str, inside: &str, scan: &Scan) -> Vec<F
 
 /// The findings about a file that is a pickle as a whole, whether it could be looked into or not.
 pub(in crate::model) fn file_findings(path: &str, carrier: Carrier, scan: Option<&Scan>) -> Vec<Finding> {
-    let opaque = |what: &str| vec![Finding::at(&rules::PICKLE, path, what)];
     match (scan, carrier) {
         (Some(scan), _) => findings(path, "", scan),
-        (None, Carrier::Opaque(compression)) => {
-            opaque(&format!("compressed with {compression}, so it cannot be looked into: it may import anything"))
-        }
-        (None, Carrier::Tar) => opaque("a tar file as PyTorch wrote before 0.1.10: it cannot be looked into and may import anything"),
+        (None, Carrier::Opaque(compression)) => opaque(
+            path,
+            &format!("compressed with {compression}, so it cannot be looked into: it may import anything; zlib or none can be"),
+        ),
+        (None, Carrier::Tar) => opaque(path, "a tar file as PyTorch wrote before 0.1.10: it cannot be looked into and may import anything"),
         (None, _) => Vec::new(),
     }
+}
+
+/// The findings about a pickle that cannot be looked into. Leave to pack pickles is none to pack this one: nobody knows what it runs.
+pub(in crate::model) fn opaque(path: &str, what: &str) -> Vec<Finding> {
+    [&rules::PICKLE, &rules::DANGEROUS_PICKLE].map(|rule| Finding::at(rule, path, what)).to_vec()
 }
 
 fn prefix(inside: &str) -> String {

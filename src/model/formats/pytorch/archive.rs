@@ -11,7 +11,7 @@ use zip::read::ZipReadOptions;
 use zip::result::ZipError;
 
 use crate::model::formats::pickle::{self, Carrier, Scan};
-use crate::model::lint::{Finding, rules};
+use crate::model::lint::Finding;
 use crate::model::{ReadSeek, facts};
 
 /// Entries of one archive; a checkpoint has one for each tensor.
@@ -295,11 +295,7 @@ pub(in crate::model) fn is_named_as_pickle(name: &str) -> bool {
 pub(in crate::model) fn findings(path: &str, entries: &[Entry]) -> Vec<Finding> {
     let one = |entry: &Entry| match &entry.scan {
         Some(scan) => pickle::findings(path, &entry.name, scan),
-        None => vec![Finding::at(
-            &rules::PICKLE,
-            path,
-            format!("{} cannot be looked into: it may import anything", facts::printable(&entry.name)),
-        )],
+        None => pickle::opaque(path, &format!("{} cannot be looked into: it may import anything", facts::printable(&entry.name))),
     };
     let mut found: Vec<_> = entries.iter().flat_map(one).collect();
     // The gravest must not be cut off.

@@ -91,7 +91,9 @@ fn what_cannot_be_decompressed_is_opaque_and_says_so() {
     let (_dir, model) = model_of(&[("m.joblib", b"\xfd7zXZ\0\0\x01")]);
     let model = model.unwrap();
     assert_eq!((model.format, model.facts.get("compression")), ("sklearn", Some("xz")));
-    assert_eq!(model.findings[0].what, "compressed with xz, so it cannot be looked into: it may import anything");
+    let rules: Vec<_> = model.findings.iter().map(|finding| finding.rule.id).collect();
+    assert_eq!(rules, ["pickle", "dangerous-pickle"], "leave to pack pickles is none for what nobody can look into");
+    assert_eq!(model.findings[0].what, "compressed with xz, so it cannot be looked into: it may import anything; zlib or none can be");
 }
 
 #[test]
