@@ -6,6 +6,11 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use modelcar::store::Access;
+use modelcar::store::layout::LayoutStore;
+use serde_json::json;
+
+use crate::support::images::{BaseImage, put_docker_list};
 use crate::support::{clean_command, modelcar, repo_root, run, stdout_of, temp_dir};
 
 /// A model folder with a large file, small ones, an executable and a nested folder.
@@ -137,10 +142,9 @@ fn the_place_of_a_base_is_no_part_of_the_image() {
     let home = temp_dir();
     let model = repo_root().join("testdata/models/iris/logreg_iris.onnx");
     for dir in ["one", "two"] {
-        run(modelcar(home.path())
-            .current_dir(home.path())
-            .args(["build", "-q", "-t", "quay.io/org/base:v1", "-o", &format!("oci:{dir}")])
-            .arg(&model));
+        let store = LayoutStore::open(&home.path().join(dir), Access::Write).unwrap();
+        let base = BaseImage { architecture: "amd64", programs: &[("sh", b"\x7fELF")], links: &["ls"], config: json!({"User": "1001"}) };
+        put_docker_list(&store, &[base], "quay.io/org/base:v1");
     }
     let absolute = format!("oci:{}:quay.io/org/base:v1", home.path().join("two").display());
     let on = |base: &str| digest(&model, |command| command.current_dir(home.path()).args(["--base", base]));
