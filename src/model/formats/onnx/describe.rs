@@ -1,11 +1,9 @@
 //! An ONNX model in words for people and annotations.
 
 use super::schema::{OnnxModel, domain_name};
+use crate::model::Facts;
 use crate::model::facts::{cut_list, printable, slug};
-use crate::model::{Dimension, Facts, TensorInfo};
-
-/// Inputs or outputs that are told; language models have dozens of cache tensors.
-const MAX_TENSORS: usize = 256;
+use crate::model::formats::files::told;
 
 /// The facts of a model; what was cut is told in a note.
 pub(super) fn facts(model: &OnnxModel, notes: &mut Vec<String>) -> Facts {
@@ -16,8 +14,8 @@ pub(super) fn facts(model: &OnnxModel, notes: &mut Vec<String>) -> Facts {
     for (key, value) in &model.metadata {
         add_metadata(&mut facts, key, value);
     }
-    facts.inputs = tensors("inputs", &model.inputs, notes);
-    facts.outputs = tensors("outputs", &model.outputs, notes);
+    facts.inputs = told("inputs", &model.inputs, notes);
+    facts.outputs = told("outputs", &model.outputs, notes);
     facts
 }
 
@@ -66,24 +64,5 @@ fn add_metadata(facts: &mut Facts, key: &str, value: &str) {
     let word = slug(key);
     if !word.is_empty() {
         facts.add(&format!("metadata-{word}"), &printable(key), value);
-    }
-}
-
-fn tensors(what: &str, all: &[TensorInfo], notes: &mut Vec<String>) -> Vec<TensorInfo> {
-    if all.len() > MAX_TENSORS {
-        notes.push(format!("{what}: the first {MAX_TENSORS} are told, … and {} more", all.len() - MAX_TENSORS));
-    }
-    all.iter().take(MAX_TENSORS).map(harmless).collect()
-}
-
-fn harmless(tensor: &TensorInfo) -> TensorInfo {
-    let dimension = |dimension: &Dimension| match dimension {
-        Dimension::Named(name) => Dimension::Named(printable(name)),
-        other => other.clone(),
-    };
-    TensorInfo {
-        name: printable(&tensor.name),
-        element_type: printable(&tensor.element_type),
-        shape: tensor.shape.as_ref().map(|shape| shape.iter().map(dimension).collect()),
     }
 }

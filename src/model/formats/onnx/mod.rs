@@ -11,10 +11,10 @@ mod value;
 
 use std::collections::BTreeSet;
 
-use super::files::beside;
+use super::files::{beside, reading_of};
 use super::{Format, Place, Reading, ServedName, Serving};
 use crate::kserve::Runtime;
-use crate::model::{Facts, ModelError, ModelFile, Tree};
+use crate::model::{ModelError, ModelFile, Tree};
 
 pub use error::{Defect, OnnxError, Refusal};
 pub use external::ExternalFile;
@@ -46,17 +46,15 @@ pub(super) fn is_onnx(path: &str) -> bool {
 /// Reads every ONNX file; facts are told where there is only one.
 fn read(tree: &Tree) -> Result<Reading, ModelError> {
     let files: Vec<_> = tree.files().iter().filter(|file| is_onnx(&file.path)).collect();
-    let mut reading = Reading { mains: files.iter().map(|file| file.path.clone()).collect(), ..Reading::default() };
+    let mut reading = reading_of(&files);
     let mut used = BTreeSet::new();
     for file in &files {
         let (model, data) = read_one(tree, file).map_err(|error| error.of(tree, file))?;
-        reading.facts = if files.len() == 1 { describe::facts(&model, &mut reading.notes) } else { Facts::default() };
+        if files.len() == 1 {
+            reading.facts = describe::facts(&model, &mut reading.notes);
+        }
         used.extend(data.iter().map(|file| file.path.clone()));
         reading.companions.extend(data);
-    }
-    if files.len() > 1 {
-        let paths = files.iter().map(|file| &file.path);
-        reading.facts.add("models", "models", crate::model::facts::cut_list(paths, 16));
     }
     reading.notes.extend(doubts(tree, &used));
     Ok(reading)

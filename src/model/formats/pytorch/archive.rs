@@ -10,6 +10,7 @@ use zip::ZipArchive;
 use zip::read::ZipReadOptions;
 use zip::result::ZipError;
 
+use crate::model::formats::files::has_ending;
 use crate::model::formats::pickle::{self, Carrier, Scan};
 use crate::model::lint::Finding;
 use crate::model::{ReadSeek, facts};
@@ -288,7 +289,7 @@ fn unseen(name: &str) -> Entry {
 /// Ends under which pickles are in archives.
 pub(in crate::model) fn is_named_as_pickle(name: &str) -> bool {
     const ENDINGS: [&str; 8] = ["pkl", "pickle", "joblib", "pt", "pth", "ckpt", "dill", "p"];
-    name.rsplit_once('.').is_some_and(|(_, ending)| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
+    has_ending(name, &ENDINGS)
 }
 
 /// What was found in an archive, for the person who packs it.

@@ -13,6 +13,7 @@ pub(in crate::model) use archive::{Archive, Entry, findings, is_named_as_pickle}
 
 use std::collections::BTreeMap;
 
+use super::files;
 use super::pickle::{self, Carrier, Defect, PickleError, Scan};
 use super::{Format, Place, Reading, ServedName, Serving};
 use crate::kserve::Runtime;
@@ -57,7 +58,7 @@ fn kinds(tree: &Tree) -> impl Iterator<Item = (&ModelFile, Kind)> {
 
 /// Whether a name is one under which PyTorch's files go.
 pub(in crate::model) fn has_ending(path: &str) -> bool {
-    path.rsplit_once('.').is_some_and(|(_, ending)| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
+    files::has_ending(path, &ENDINGS)
 }
 
 /// A file that cannot be read is not recognised; packing it says why.

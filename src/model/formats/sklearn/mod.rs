@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use super::files;
 use super::pickle::{self, Carrier, Defect, Import, PickleError, Root, Scan};
 use super::{Format, Place, Reading, ServedName, Serving};
 use crate::kserve::Runtime;
@@ -50,7 +51,7 @@ fn pickles(tree: &Tree) -> impl Iterator<Item = &ModelFile> {
 }
 
 fn has_ending(path: &str) -> bool {
-    path.rsplit_once('.').is_some_and(|(_, ending)| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
+    files::has_ending(path, &ENDINGS)
 }
 
 /// What is compressed in a way that is not undone was written by joblib, which is scikit-learn's.
