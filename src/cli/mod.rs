@@ -29,6 +29,7 @@ mod reading;
 mod resolve;
 mod ship;
 mod sign;
+mod signing;
 mod verify;
 
 pub use error::CliError;

@@ -9,8 +9,8 @@ use super::destination::{self, Destination};
 use super::options::{self, RegistryArgs};
 use super::patch::{self, ServiceArgs};
 use super::resolve::{Found, local_name};
-use super::sign::{self, KeyArgs};
-use super::{CliError, verify};
+use super::signing::SigningArgs;
+use super::{CliError, sign, verify};
 use crate::image::Build;
 use crate::kserve::{Delivery, Runtime};
 use crate::model::lint::Target;
@@ -20,7 +20,7 @@ use crate::rollout::{
     CommitId, CommitNote, Repository, RolloutError, Service, SiteChange, SiteName, commit_message, current_delivery, plan,
 };
 use crate::store::{Access, Store};
-use crate::trust::PrivateKey;
+use crate::trust::Signer;
 
 /// The verb's options.
 #[derive(Debug, clap::Args)]
@@ -31,7 +31,7 @@ pub(super) struct Args {
     #[arg(value_name = "REF", value_parser = options::location)]
     image: Location,
     #[command(flatten)]
-    key: KeyArgs,
+    signing: SigningArgs,
     #[command(flatten)]
     service: ServiceArgs,
     /// The GitOps repository's work tree
@@ -53,18 +53,18 @@ impl Args {
         let name = self.image_name(ui)?;
         let repository = Repository::open(&self.gitops)?;
         self.service.keep(current_delivery(&self.gitops, &self.site, &self.service.name), ui);
-        let key = self.key.load()?;
+        let signer = self.signing.signer()?;
         let build = self.build(ui)?;
         self.preflight(ui, &repository, &build, &name)?;
         if self.dry_run {
-            return self.rehearse(ui, &build, &name, &key);
+            return self.rehearse(ui, &build, &name, &signer);
         }
         let found = self.store(ui, &build, &destination)?;
-        self.prove(ui, &found, &name, &key).map_err(|error| self.unsigned(&found, error))?;
+        self.prove(ui, &found, &name, &signer).map_err(|error| self.unsigned(&found, error))?;
         let service = self.of(&found.manifest, &name)?;
         let _alone = repository.lock()?;
         let change = self.write_patch(ui, &service)?;
-        let commit = self.commit(ui, &repository, &change, &service, &key)?;
+        let commit = self.commit(ui, &repository, &change, &service, &signer)?;
         Self::conclude(ui, &found, commit)
     }
 
@@ -159,12 +159,12 @@ impl Args {
     }
 
     /// Signs what was pushed, by its digest, and checks it as a consumer would.
-    fn prove(&self, ui: &Ui, found: &Found, name: &Reference, key: &PrivateKey) -> Result<(), CliError> {
-        let identities = if self.key.has_identities() { self.key.identities(&self.image)? } else { vec![name.to_string()] };
-        let (signed, time) = timed(|| sign::sign_found(found, &identities, key))?;
+    fn prove(&self, ui: &Ui, found: &Found, name: &Reference, signer: &Signer) -> Result<(), CliError> {
+        let identities = if self.signing.has_identities() { self.signing.identities(&self.image)? } else { vec![name.to_string()] };
+        let (signed, time) = timed(|| sign::sign_found(found, &identities, signer))?;
         ui.step("sign", sign::summary(&signed), time);
         let asked = identities.first().map(String::as_str);
-        let (report, time) = timed(|| verify::verify_found(found, &[key.public()], asked, Some(&signed)))?;
+        let (report, time) = timed(|| verify::verify_found(found, &signer.trusted(), asked, Some(&signed)))?;
         verify::accept(found, &report)?;
         ui.step("verify", "verified: podman, CRI-O and OpenShift (classic) and cosign 3 (bundle) accept it", time);
         Ok(())
@@ -211,9 +211,9 @@ impl Args {
         repository: &Repository,
         change: &SiteChange,
         service: &Service,
-        key: &PrivateKey,
+        signer: &Signer,
     ) -> Result<Option<CommitId>, CliError> {
-        let signer = key.public().hint();
+        let signer = signer.name();
         let note = CommitNote { site: &self.site, old_digest: change.old_digest, old_delivery: change.old_delivery, signer: Some(&signer) };
         let message = commit_message(service, &note);
         let (commit, time) = timed(|| repository.commit_change(change, &message))?;
@@ -228,13 +228,13 @@ impl Args {
     }
 
     /// `--dry-run`: the digest, and what the site would become.
-    fn rehearse(&self, ui: &Ui, build: &Build, name: &Reference, key: &PrivateKey) -> Result<(), CliError> {
+    fn rehearse(&self, ui: &Ui, build: &Build, name: &Reference, signer: &Signer) -> Result<(), CliError> {
         let (built, time) = timed(|| build.dry_run(&ui.watch()))?;
         ui.step("build", format!("{}, nothing written", build::summary(&built)), time);
         let service = self.of(built.index(), name)?;
         let change = plan(&self.gitops, &self.site, &service)?;
         change.warnings.iter().for_each(|warning| ui.warn(warning));
-        ui.say(format!("would store {}, sign it as {name} with key {} and commit:", self.image, key.public().hint()));
+        ui.say(format!("would store {}, sign it as {name} with key {} and commit:", self.image, signer.name()));
         ui.data(change.diff().trim_end())?;
         ui.data(format!("digest {}", built.index().digest()))?;
         Ok(())

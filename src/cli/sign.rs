@@ -1,59 +1,13 @@
 //! `modelcar sign`.
 
-use std::path::PathBuf;
-
 use super::CliError;
 use super::options::{self, RegistryArgs};
 use super::resolve::Found;
-use crate::oci::{Location, ManifestRef};
+use super::signing::SigningArgs;
+use crate::oci::Location;
 use crate::report::{Ui, timed, units};
 use crate::store::Access;
-use crate::trust::{Outcome, PasswordSource, PrivateKey, SignReport, SignRequest, sign};
-
-/// The private key.
-#[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Signing")]
-pub(super) struct KeyArgs {
-    /// The private key: cosign's encrypted form, or PKCS8 PEM (P-256)
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
-    /// A file that holds the key's password [default: COSIGN_PASSWORD, else a prompt]
-    #[arg(long, value_name = "FILE")]
-    password_file: Option<PathBuf>,
-    /// A name under which consumers know the image, such as quay.io/org/model:v1; may be repeated [default: the tag]
-    #[arg(long, value_name = "REF")]
-    sign_identity: Vec<String>,
-}
-
-impl KeyArgs {
-    /// Loads the key; the password is asked for only if the key is encrypted.
-    pub(super) fn load(&self) -> Result<PrivateKey, CliError> {
-        Ok(PrivateKey::load(&self.key, &|| PasswordSource::choose(self.password_file.clone())?.read())?)
-    }
-
-    /// Whether the user named identities.
-    pub(super) fn has_identities(&self) -> bool {
-        !self.sign_identity.is_empty()
-    }
-
-    /// The identities to sign: those given, else the image's own tag.
-    pub(super) fn identities(&self, location: &Location) -> Result<Vec<String>, CliError> {
-        if !self.sign_identity.is_empty() {
-            return Ok(self.sign_identity.clone());
-        }
-        let tagged = location.reference().and_then(|reference| reference.tag().map(|tag| reference.tagged(tag).to_string()));
-        let why = match location.manifest_ref() {
-            Some(ManifestRef::Digest(_)) => "a digest has no tag, and podman and CRI-O accept a signature only for the tag it names",
-            _ => "the layout's image is not named after a registry, and podman and CRI-O accept a signature only for the name in it",
-        };
-        tagged.map(|tag| vec![tag]).ok_or_else(|| {
-            CliError::usage(
-                format!("cannot tell which name to sign `{location}` for: {why}"),
-                "add --sign-identity REGISTRY/REPOSITORY:TAG",
-            )
-        })
-    }
-}
+use crate::trust::{Outcome, SignReport, SignRequest, Signer, sign};
 
 /// The verb's options.
 #[derive(Debug, clap::Args)]
@@ -62,7 +16,7 @@ pub(super) struct Args {
     #[arg(value_name = "REF", value_parser = options::location)]
     image: Location,
     #[command(flatten)]
-    key: KeyArgs,
+    signing: SigningArgs,
     #[command(flatten)]
     registry: RegistryArgs,
 }
@@ -70,9 +24,9 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
         let found = Found::at(&self.image, &self.registry, Access::Write)?;
-        let identities = self.key.identities(&found.location)?;
-        let key = self.key.load()?;
-        let (report, time) = timed(|| sign_found(&found, &identities, &key))?;
+        let identities = self.signing.identities(&found.location)?;
+        let signer = self.signing.signer()?;
+        let (report, time) = timed(|| sign_found(&found, &identities, &signer))?;
         report.warnings.iter().for_each(|warning| ui.note(warning));
         ui.step("sign", summary(&report), time);
         ui.data(found.pinned())?;
@@ -81,8 +35,8 @@ impl Args {
 }
 
 /// Signs an image in its open store.
-pub(super) fn sign_found(found: &Found, identities: &[String], key: &PrivateKey) -> Result<SignReport, CliError> {
-    let report = sign(&SignRequest { store: found.store.as_ref(), manifest: found.manifest.clone(), identities, key })?;
+pub(super) fn sign_found(found: &Found, identities: &[String], signer: &Signer) -> Result<SignReport, CliError> {
+    let report = sign(&SignRequest { store: found.store.as_ref(), manifest: found.manifest.clone(), identities, signer })?;
     found.store.commit()?;
     Ok(report)
 }

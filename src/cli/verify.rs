@@ -8,7 +8,7 @@ use super::resolve::Found;
 use crate::oci::Location;
 use crate::report::{Ui, timed, trust};
 use crate::store::Access;
-use crate::trust::{KeyError, PublicKey, Reason, Refusal, SignReport, VerifyReport, VerifyRequest, verify};
+use crate::trust::{KeyError, PublicKey, Reason, Refusal, SignReport, Trusted, VerifyReport, VerifyRequest, verify};
 
 /// The verb's options.
 #[derive(Debug, clap::Args)]
@@ -31,10 +31,10 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
-        let keys = self.key.iter().map(|path| self.load(path)).collect::<Result<Vec<_>, _>>()?;
+        let trusted = Trusted { keys: self.key.iter().map(|path| self.load(path)).collect::<Result<_, _>>()? };
         let found = Found::at(&self.image, &self.registry, Access::Read)?;
         let identity = self.identity.clone().or_else(|| found.location.reference().map(|reference| reference.to_string()));
-        let (report, time) = timed(|| verify_found(&found, &keys, identity.as_deref(), None))?;
+        let (report, time) = timed(|| verify_found(&found, &trusted, identity.as_deref(), None))?;
         match self.format {
             Format::Text => ui.say(trust::verification(&report).trim_end()),
             Format::Json => ui.data(trust::json(&found.pinned(), &report)?)?,
@@ -79,11 +79,11 @@ fn reasons(error: &dyn std::error::Error) -> String {
 /// Checks an image in its open store.
 pub(super) fn verify_found(
     found: &Found,
-    keys: &[PublicKey],
+    trusted: &Trusted,
     identity: Option<&str>,
     just_signed: Option<&SignReport>,
 ) -> Result<VerifyReport, CliError> {
-    Ok(verify(&VerifyRequest { store: found.store.as_ref(), manifest: found.manifest.clone(), keys, identity, just_signed })?)
+    Ok(verify(&VerifyRequest { store: found.store.as_ref(), manifest: found.manifest.clone(), trusted, identity, just_signed })?)
 }
 
 /// An error that holds every refusal.

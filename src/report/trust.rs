@@ -5,7 +5,7 @@ use console::Style;
 use serde_json::{Value, json};
 
 use super::table::{self, columns};
-use crate::trust::{Finding, Format, ManifestReport, Verdict, VerifyReport};
+use crate::trust::{Finding, Format, ManifestEvidence, Proof, Says, SignedBy, Verdict, VerifyReport};
 
 /// A line per signature: for which manifest, in which world, and what was decided.
 pub fn verification(report: &VerifyReport) -> String {
@@ -18,11 +18,11 @@ pub fn verification(report: &VerifyReport) -> String {
     table::text(&table)
 }
 
-fn worlds(manifest: &ManifestReport) -> [(Format, &[Finding]); 2] {
-    [(Format::Classic, &manifest.classic), (Format::Bundle, &manifest.bundle)]
+fn worlds(manifest: &ManifestEvidence) -> [(Format, &[Finding]); 2] {
+    [(Format::Classic, &manifest.classic), (Format::Bundle, &manifest.bundles)]
 }
 
-fn rows(table: &mut Table, manifest: &ManifestReport, format: Format, findings: &[Finding]) {
+fn rows(table: &mut Table, manifest: &ManifestEvidence, format: Format, findings: &[Finding]) {
     let platform = manifest.platform.as_ref().map_or_else(|| "index".to_owned(), ToString::to_string);
     let readers = match format {
         Format::Classic => "podman, CRI-O",
@@ -41,9 +41,10 @@ fn rows(table: &mut Table, manifest: &ManifestReport, format: Format, findings: 
 
 fn result(finding: &Finding) -> String {
     match &finding.verdict {
-        Verdict::Accepted { key, identity } => {
-            let identity = identity.as_ref().map(|identity| format!(" for {identity}")).unwrap_or_default();
-            format!("{} by key {}{identity}", Style::new().for_stderr().green().apply_to("accepted"), short(key))
+        _ if let Says::Attested { predicate_type, .. } = &finding.says => format!("an attestation (`{predicate_type}`)"),
+        Verdict::Accepted(Proof { by: SignedBy::Key { hint }, name }) => {
+            let name = name.as_ref().map(|name| format!(" for {name}")).unwrap_or_default();
+            format!("{} by key {}{name}", Style::new().for_stderr().green().apply_to("accepted"), short(hint))
         }
         Verdict::Refused(reason) => refused(&reason.to_string()),
         Verdict::Other(reason) => format!("not checked: {reason}"),
@@ -69,19 +70,19 @@ pub fn json(image: &str, report: &VerifyReport) -> serde_json::Result<String> {
     serde_json::to_string_pretty(&json!({"image": image, "verified": refusals.is_empty(), "refusals": refusals, "manifests": manifests}))
 }
 
-fn manifest(manifest: &ManifestReport) -> Value {
+fn manifest(manifest: &ManifestEvidence) -> Value {
     let list = |findings: &[Finding]| findings.iter().map(finding).collect::<Vec<_>>();
     json!({
         "digest": manifest.digest.to_string(),
         "platform": manifest.platform.as_ref().map(ToString::to_string),
         "classic": list(&manifest.classic),
-        "bundle": list(&manifest.bundle),
+        "bundle": list(&manifest.bundles),
     })
 }
 
 fn finding(finding: &Finding) -> Value {
     let (verdict, detail) = match &finding.verdict {
-        Verdict::Accepted { key, identity } => ("accepted", json!({"key": key, "identity": identity})),
+        Verdict::Accepted(Proof { by: SignedBy::Key { hint }, name }) => ("accepted", json!({"key": hint, "identity": name})),
         Verdict::Refused(reason) => ("refused", json!({"reason": reason.to_string()})),
         Verdict::Other(reason) => ("not checked", json!({"reason": reason.to_string()})),
     };

@@ -4,50 +4,41 @@
 //! read the classic image behind the tag `sha256-<hex>.sig`; cosign 3, Kyverno and Conforma prefer Sigstore bundles, attached
 //! as OCI referrers. [`sign()`] writes both, [`verify()`] wants both.
 //!
-//! | file | job |
+//! | folder or file | job |
 //! |---|---|
-//! | `keys`, `encrypted`, `pem`, `password`, `keygen` | P-256 key files, as cosign and openssl write them |
-//! | `identity`, `payload`, `signature_image` | classic signatures: whom they speak for, what they say, how they are kept |
-//! | `dsse`, `bundle` | bundles: a signed statement, and the document around it |
-//! | `classic`, `referrer`, `fetch`, `subject` | both of them in a [`Store`](crate::store::Store) |
-//! | `sign`, `verify` | the two verbs |
+//! | `keys` | key files, as cosign and openssl write them, and their passwords |
+//! | `classic` | classic signatures: whom they speak for, what they say, the image that keeps them |
+//! | `bundle` | bundles: a signed statement, the document around it, the referrer that holds it |
+//! | `signer`, `evidence` | who signs; whose signatures count, and what was found |
+//! | `fetch`, `subject` | what is read from a [`Store`](crate::store::Store), and which manifests count |
+//! | `sign`, `verify` | the verbs |
 //!
 //! Whatever is read here was written by strangers: every size and count has a limit, and a damaged signature is a reason to
 //! refuse it, never to stop looking at the next. No secret is ever part of an error, a log line or a debug print.
 
 use std::fmt;
-
 mod bundle;
 mod classic;
-mod dsse;
-mod encrypted;
 mod error;
+mod evidence;
 mod fetch;
-mod identity;
-mod key_error;
-mod keygen;
 mod keys;
-mod password;
-mod payload;
-mod pem;
 mod reason;
-mod referrer;
 mod sign;
-mod signature_image;
+mod signer;
 mod subject;
 #[cfg(test)]
 mod testing;
 mod verify;
 
+pub use classic::image::merge as merge_signatures;
 pub use error::TrustError;
-pub use key_error::{InvalidKey, KeyError};
-pub use keygen::{KeyPair, keygen};
-pub use keys::{PrivateKey, PublicKey};
-pub use password::PasswordSource;
-pub use reason::{Reason, Verdict};
+pub use evidence::{Finding, ManifestEvidence, Proof, Says, SignedBy, Trusted, Verdict};
+pub use keys::{InvalidKey, KeyError, KeyPair, PasswordSource, PrivateKey, PublicKey, keygen};
+pub use reason::Reason;
 pub use sign::{Outcome, SignReport, SignRequest, SignWarning, Signature, sign};
-pub use signature_image::merge as merge_signatures;
-pub use verify::{Finding, ManifestReport, Refusal, VerifyReport, VerifyRequest, verify};
+pub use signer::Signer;
+pub use verify::{Refusal, VerifyReport, VerifyRequest, verify};
 
 /// The two worlds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -2,22 +2,6 @@
 
 use crate::oci::Digest;
 
-/// What was decided about one signature.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It is good.
-    Accepted {
-        /// The hint of the key that made it.
-        key: String,
-        /// The name it vouches for; a bundle names none.
-        identity: Option<String>,
-    },
-    /// It claims to be such a signature and does not pass.
-    Refused(Reason),
-    /// It is something else, which a key cannot check: keyless, an attestation, another tool's.
-    Other(Reason),
-}
-
 /// Why a signature, or a manifest without one, is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -101,6 +85,10 @@ pub enum Reason {
 }
 
 impl Reason {
+    pub(super) fn attestation(predicate_type: &str) -> Self {
+        Self::Attestation { predicate_type: shown(predicate_type) }
+    }
+
     /// Whether this is another kind of signature rather than a bad one.
     pub(super) fn is_foreign(&self) -> bool {
         matches!(self, Self::Keyless | Self::MessageSignature | Self::Attestation { .. } | Self::NotClassic { .. })

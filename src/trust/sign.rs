@@ -10,11 +10,12 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use super::classic::{self, Wanted};
+use super::bundle::dsse;
+use super::bundle::referrer::{self, Attached};
+use super::classic::{self, Wanted, identity, image};
 use super::reason::shown;
-use super::referrer::{self, Signed};
 use super::subject::{Subject, subjects};
-use super::{Format, PrivateKey, TrustError, identity, signature_image};
+use super::{Format, Signer, TrustError, Trusted};
 use crate::oci::{Digest, ManifestRef, Platform, RawManifest, Reference};
 use crate::store::Store;
 
@@ -31,8 +32,8 @@ pub struct SignRequest<'a> {
     pub manifest: RawManifest,
     /// The names under which the image will be pulled, each `host/repo:tag`. Each gets its own classic signature.
     pub identities: &'a [String],
-    /// The key to sign with.
-    pub key: &'a PrivateKey,
+    /// Who signs.
+    pub signer: &'a Signer,
 }
 
 /// What is in place after signing.
@@ -98,7 +99,7 @@ fn sign_with(request: &SignRequest<'_>, pause: &dyn Fn(Duration)) -> Result<Sign
     let mut subjects = subjects(&request.manifest)?;
     subjects.iter().try_for_each(|subject| subject.fetch(request.store).map(drop))?;
     subjects.rotate_left(1);
-    let mut signing = Signing { request, pause, report: SignReport::default() };
+    let mut signing = Signing { request, pause, own: request.signer.trusted(), report: SignReport::default() };
     match signing.write(&subjects, &identities) {
         Ok(()) => Ok(signing.report),
         Err(source) => Err(TrustError::Incomplete { signed: Box::new(signing.report), source: Box::new(source) }),
@@ -116,6 +117,8 @@ fn identities(texts: &[String]) -> Result<Vec<Reference>, TrustError> {
 struct Signing<'a> {
     request: &'a SignRequest<'a>,
     pause: &'a dyn Fn(Duration),
+    /// Knows this signer's signatures again.
+    own: Trusted,
     report: SignReport,
 }
 
@@ -147,7 +150,7 @@ impl Signing<'_> {
     }
 
     fn job<'s>(&self, subject: &'s Subject, identities: &[Reference]) -> Result<Job<'s>, TrustError> {
-        let wanted = identities.iter().map(|identity| Wanted::new(subject.digest(), identity, self.request.key));
+        let wanted = identities.iter().map(|identity| Wanted::new(subject.digest(), identity, self.request.signer));
         Ok(Job { subject, wanted: wanted.collect::<Result<_, _>>()?, written: Vec::new() })
     }
 
@@ -166,16 +169,16 @@ impl Signing<'_> {
 
     /// True if all signatures are there; otherwise adds those that are missing.
     fn settle(&mut self, job: &mut Job<'_>) -> Result<bool, TrustError> {
-        let (store, digest, key) = (self.request.store, job.subject.digest(), self.request.key.public());
-        let image = classic::read(store, digest)?;
-        let missing: Vec<&Wanted> = job.wanted.iter().filter(|wanted| !wanted.is_in(&image, &key)).collect();
+        let (store, digest) = (self.request.store, job.subject.digest());
+        let there = classic::read(store, digest)?;
+        let missing: Vec<&Wanted> = job.wanted.iter().filter(|wanted| !wanted.is_in(&there, &self.own)).collect();
         if missing.is_empty() {
-            image.squatters().for_each(|media_type| warn_of(&mut self.report, digest, media_type));
+            there.squatters().for_each(|media_type| warn_of(&mut self.report, digest, media_type));
             return Ok(true);
         }
         tracing::debug!(%digest, missing = missing.len(), "adding classic signatures");
         missing.iter().try_for_each(|wanted| wanted.put_payload(store))?;
-        classic::add(store, digest, image, &missing)?;
+        classic::add(store, digest, there, &missing)?;
         job.written.extend(missing.iter().map(|wanted| wanted.identity.clone()));
         Ok(false)
     }
@@ -183,17 +186,18 @@ impl Signing<'_> {
     fn report_classic(&mut self, job: Job<'_>) {
         for Wanted { identity, .. } in job.wanted {
             let outcome = if job.written.contains(&identity) { Outcome::Added } else { Outcome::AlreadyThere };
-            let at = signature_image::tag(job.subject.digest());
+            let at = image::tag(job.subject.digest());
             self.report.push(job.subject, Format::Classic, Some(identity), at, outcome);
         }
     }
 
     fn write_bundle(&mut self, subject: &Subject) -> Result<(), TrustError> {
         let store = self.request.store;
-        let (at, outcome) = if let Some(found) = referrer::find(store, subject.digest(), &self.request.key.public())? {
+        let (at, outcome) = if let Some(found) = referrer::find(store, subject.digest(), &self.own)? {
             (found, Outcome::AlreadyThere)
         } else {
-            let signed = Signed::new(subject, self.request.key)?;
+            let bundle = self.request.signer.sign_statement(&dsse::signature_statement(subject.digest())?)?;
+            let signed = Attached::new(subject, dsse::COSIGN_SIGN, bundle)?;
             signed.put(store)?;
             (signed.digest(), Outcome::Added)
         };
@@ -220,7 +224,7 @@ impl SignReport {
 }
 
 fn warn_of(report: &mut SignReport, digest: Digest, media_type: &str) {
-    let warning = SignWarning::ForeignLayer { tag: signature_image::tag(digest), media_type: shown(media_type) };
+    let warning = SignWarning::ForeignLayer { tag: image::tag(digest), media_type: shown(media_type) };
     tracing::warn!("{warning}");
     report.warnings.push(warning);
 }

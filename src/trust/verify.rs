@@ -6,8 +6,10 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use super::bundle::referrer;
+use super::classic::{self, identity};
 use super::subject::{Subject, subjects};
-use super::{Format, PublicKey, Reason, SignReport, TrustError, Verdict, classic, fetch, identity, referrer};
+use super::{Finding, Format, ManifestEvidence, Proof, Reason, Says, SignReport, TrustError, Trusted, Verdict, fetch};
 use crate::oci::{Digest, Platform, RawManifest, Reference};
 use crate::store::Store;
 
@@ -17,8 +19,8 @@ pub struct VerifyRequest<'a> {
     pub store: &'a dyn Store,
     /// The image or index, as resolved by the caller.
     pub manifest: RawManifest,
-    /// A signature by any of these counts.
-    pub keys: &'a [PublicKey],
+    /// Whose signatures count.
+    pub trusted: &'a Trusted,
     /// The reference as asked for, `host/repo:tag` or `host/repo@digest`; without one, any name in a signature will do.
     pub identity: Option<&'a str>,
     /// What [`sign`](super::sign()) has just written here. Quay shows a new referrer up to 60 s late, so bundles that are known
@@ -27,34 +29,10 @@ pub struct VerifyRequest<'a> {
 }
 
 /// All that was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct VerifyReport {
     /// What the reference names, then the manifests of an index.
-    pub manifests: Vec<ManifestReport>,
-}
-
-/// The signatures of one manifest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ManifestReport {
-    /// The manifest.
-    pub digest: Digest,
-    /// Its platform, for a manifest in an index.
-    pub platform: Option<Platform>,
-    /// False if an index lists it and it is not there.
-    pub present: bool,
-    /// Its classic signatures.
-    pub classic: Vec<Finding>,
-    /// Its bundles.
-    pub bundle: Vec<Finding>,
-}
-
-/// One signature and what was decided about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// The classic payload, or the bundle's manifest.
-    pub at: Digest,
-    /// The decision.
-    pub verdict: Verdict,
+    pub manifests: Vec<ManifestEvidence>,
 }
 
 /// Why an image is not verified.
@@ -75,7 +53,7 @@ pub struct Refusal {
 /// # Errors
 /// Only if it could not be found out. A signature that does not pass is in the report.
 pub fn verify(request: &VerifyRequest<'_>) -> Result<VerifyReport, TrustError> {
-    if request.keys.is_empty() {
+    if request.trusted.is_nobody() {
         return Err(TrustError::NoKey);
     }
     let asked = request.identity.map(identity::asked).transpose()?;
@@ -84,32 +62,44 @@ pub fn verify(request: &VerifyRequest<'_>) -> Result<VerifyReport, TrustError> {
     Ok(VerifyReport { manifests: manifests.collect::<Result<_, _>>()? })
 }
 
-fn examine(request: &VerifyRequest<'_>, subject: &Subject, asked: Option<&Reference>) -> Result<ManifestReport, TrustError> {
+fn examine(request: &VerifyRequest<'_>, subject: &Subject, asked: Option<&Reference>) -> Result<ManifestEvidence, TrustError> {
     let (store, digest) = (request.store, subject.digest());
     let known = request.just_signed.map(|report| report.bundles_of(digest)).unwrap_or_default();
-    Ok(ManifestReport {
+    Ok(ManifestEvidence {
         digest,
         platform: subject.platform.clone(),
         present: fetch::manifest(store, &subject.descriptor)?.is_ok(),
-        classic: classic::examine(store, digest, request.keys, asked)?,
-        bundle: referrer::examine(store, digest, request.keys, &known)?,
+        classic: named(classic::examine(store, digest, request.trusted)?, asked),
+        bundles: referrer::examine(store, digest, request.trusted, &known)?,
     })
+}
+
+/// Good signatures under another name than the one asked for are none.
+fn named(mut findings: Vec<Finding>, asked: Option<&Reference>) -> Vec<Finding> {
+    let Some(asked) = asked else { return findings };
+    for finding in &mut findings {
+        let Verdict::Accepted(Proof { name: Some(name), .. }) = &finding.verdict else { continue };
+        if let Err(reason) = identity::check(asked, name) {
+            finding.verdict = Verdict::Refused(reason);
+        }
+    }
+    findings
 }
 
 impl VerifyReport {
     /// Empty if the image is verified.
     pub fn refusals(&self) -> Vec<Refusal> {
-        self.manifests.iter().flat_map(ManifestReport::refusals).collect()
+        self.manifests.iter().flat_map(ManifestEvidence::refusals).collect()
     }
 }
 
-impl ManifestReport {
+impl ManifestEvidence {
     fn refusals(&self) -> Vec<Refusal> {
         if !self.present {
             return vec![self.refusal(None, Reason::NoManifest)];
         }
         let why = |format, findings| reasons(findings).into_iter().map(move |reason| self.refusal(Some(format), reason));
-        why(Format::Classic, &self.classic).chain(why(Format::Bundle, &self.bundle)).collect()
+        why(Format::Classic, &self.classic).chain(why(Format::Bundle, &self.bundles)).collect()
     }
 
     fn refusal(&self, format: Option<Format>, reason: Reason) -> Refusal {
@@ -122,7 +112,8 @@ fn reasons(findings: &[Finding]) -> Vec<Reason> {
     let (mut refused, mut other) = (Vec::new(), Vec::new());
     for finding in findings {
         match &finding.verdict {
-            Verdict::Accepted { .. } => return Vec::new(),
+            _ if let Says::Attested { predicate_type, .. } = &finding.says => other.push(Reason::attestation(predicate_type)),
+            Verdict::Accepted(_) => return Vec::new(),
             Verdict::Refused(reason) => refused.push(reason.clone()),
             Verdict::Other(reason) => other.push(reason.clone()),
         }

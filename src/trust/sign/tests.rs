@@ -8,27 +8,26 @@ use super::*;
 use crate::oci::{Descriptor, media_type};
 use crate::store::StoreError;
 use crate::trust::testing::{self, Meddled, MemoryStore};
-use crate::trust::{PublicKey, VerifyRequest, verify};
+use crate::trust::{PrivateKey, VerifyRequest, verify};
 
 const NAME: &str = "q.io/org/iris:v1";
 
-fn key() -> PrivateKey {
-    PrivateKey::generate().unwrap()
+fn key() -> Signer {
+    Signer::Key(PrivateKey::generate().unwrap())
 }
 
-fn sign_as(store: &dyn Store, manifest: &RawManifest, names: &[&str], key: &PrivateKey) -> Result<SignReport, TrustError> {
+fn sign_as(store: &dyn Store, manifest: &RawManifest, names: &[&str], signer: &Signer) -> Result<SignReport, TrustError> {
     let identities: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    sign_with(&SignRequest { store, manifest: manifest.clone(), identities: &identities, key }, &|_| ())
+    sign_with(&SignRequest { store, manifest: manifest.clone(), identities: &identities, signer }, &|_| ())
 }
 
-fn is_verified(store: &dyn Store, manifest: &RawManifest, key: &PublicKey, name: &str) -> bool {
-    let keys = [key.clone()];
-    let request = VerifyRequest { store, manifest: manifest.clone(), keys: &keys, identity: Some(name), just_signed: None };
+fn is_verified(store: &dyn Store, manifest: &RawManifest, trusted: &Trusted, name: &str) -> bool {
+    let request = VerifyRequest { store, manifest: manifest.clone(), trusted, identity: Some(name), just_signed: None };
     verify(&request).unwrap().refusals().is_empty()
 }
 
 fn signature_image(store: &MemoryStore, digest: Digest) -> Value {
-    serde_json::from_slice(&store.get_manifest(&signature_image::tag(digest)).unwrap().bytes).unwrap()
+    serde_json::from_slice(&store.get_manifest(&image::tag(digest)).unwrap().bytes).unwrap()
 }
 
 #[test]
@@ -40,7 +39,7 @@ fn signs_index_and_children_for_both_worlds() {
     let world = |format| [(format, true), (format, true), (format, false)];
     assert_eq!(kinds, [world(Format::Classic), world(Format::Bundle)].concat());
     assert!(report.signatures.iter().all(|signature| signature.outcome == Outcome::Added));
-    assert!(is_verified(&store, &index, &key.public(), NAME));
+    assert!(is_verified(&store, &index, &key.trusted(), NAME));
 }
 
 #[test]
@@ -60,7 +59,7 @@ fn does_not_wait_when_there_is_nothing_to_add() {
     let manifest = testing::image(&store, "a");
     sign_as(&store, &manifest, &[NAME], &key).unwrap();
     let identities = [NAME.to_owned()];
-    let request = SignRequest { store: &store, manifest, identities: &identities, key: &key };
+    let request = SignRequest { store: &store, manifest, identities: &identities, signer: &key };
     sign_with(&request, &|_| panic!("waited")).unwrap();
 }
 
@@ -70,8 +69,8 @@ fn two_signers_survive_on_both_sides() {
     let index = testing::index(&store);
     sign_as(&store, &index, &[NAME], &first).unwrap();
     sign_as(&store, &index, &[NAME], &second).unwrap();
-    assert!(is_verified(&store, &index, &first.public(), NAME));
-    assert!(is_verified(&store, &index, &second.public(), NAME));
+    assert!(is_verified(&store, &index, &first.trusted(), NAME));
+    assert!(is_verified(&store, &index, &second.trusted(), NAME));
 }
 
 #[test]
@@ -83,7 +82,7 @@ fn every_name_gets_its_own_signature() {
     let outcomes: Vec<_> = report.signatures.iter().map(|signature| signature.outcome).collect();
     assert_eq!(outcomes, [Outcome::AlreadyThere, Outcome::Added, Outcome::AlreadyThere]);
     for (name, verified) in [(NAME, true), ("q.io/org/iris:prod", true), ("q.io/org/iris:test", false)] {
-        assert_eq!(is_verified(&store, &manifest, &key.public(), name), verified, "{name}");
+        assert_eq!(is_verified(&store, &manifest, &key.trusted(), name), verified, "{name}");
     }
 }
 
@@ -140,7 +139,7 @@ fn keeps_what_rh_model_signing_put_on_the_tag_and_warns() {
     });
     let raw = RawManifest { media_type: media_type::MANIFEST.to_owned(), bytes: serde_json::to_vec(&squatter).unwrap() };
     store.put_blob(&Descriptor::of("x", b"{}"), &b"{}".to_vec()).unwrap();
-    store.put_manifest(&raw, &signature_image::tag(manifest.digest())).unwrap();
+    store.put_manifest(&raw, &image::tag(manifest.digest())).unwrap();
     let report = sign_as(&store, &manifest, &[NAME], &key).unwrap();
     let warning = report.warnings[0].to_string();
     assert!(warning.contains(media_type::BUNDLE) && warning.contains("cosign 2"), "{warning}");
@@ -148,19 +147,19 @@ fn keeps_what_rh_model_signing_put_on_the_tag_and_warns() {
     assert_eq!(merged["layers"][0], squatter["layers"][0]);
     assert_eq!(merged["config"], squatter["config"]);
     assert_eq!(merged["artifactType"], squatter["artifactType"]);
-    assert!(is_verified(&store, &manifest, &key.public(), NAME));
+    assert!(is_verified(&store, &manifest, &key.trusted(), NAME));
 }
 
 #[test]
 fn never_replaces_what_it_cannot_add_to() {
     let (store, key) = (MemoryStore::default(), key());
     let manifest = testing::index(&store);
-    store.put_manifest(&manifest, &signature_image::tag(manifest.digest())).unwrap();
+    store.put_manifest(&manifest, &image::tag(manifest.digest())).unwrap();
     let before = store.content();
     let error = sign_as(&store, &manifest, &[NAME], &key).unwrap_err();
     let TrustError::Incomplete { source, .. } = error else { panic!("{error:?}") };
     assert!(matches!(*source, TrustError::SignatureTag { .. }), "{source:?}");
-    let tag = signature_image::tag(manifest.digest()).to_string();
+    let tag = image::tag(manifest.digest()).to_string();
     assert_eq!(store.content().tags[&tag], before.tags[&tag]);
 }
 
@@ -204,7 +203,7 @@ fn after_a_failure_it_tells_what_is_in_place_and_the_next_run_completes_it() {
     assert_eq!(formats, [Format::Classic, Format::Classic, Format::Classic, Format::Bundle]);
     let report = sign_as(&store, &index, &[NAME], &key).unwrap();
     assert_eq!(report.signatures.iter().filter(|signature| signature.outcome == Outcome::Added).count(), 2);
-    assert!(is_verified(&store, &index, &key.public(), NAME));
+    assert!(is_verified(&store, &index, &key.trusted(), NAME));
 }
 
 /// Makes signers move in step.
@@ -255,7 +254,7 @@ impl Lockstep {
 fn eight_signers_in_step_all_survive() {
     let store = MemoryStore::default();
     let manifest = testing::image(&store, "a");
-    let keys: Vec<PrivateKey> = (0..8).map(|_| key()).collect();
+    let keys: Vec<Signer> = (0..8).map(|_| key()).collect();
     let (lockstep, mut shared) = (Lockstep::new(keys.len()), Meddled::new(&store));
     shared.put_manifest = Box::new(|manifest, at| {
         store.put_manifest(manifest, at)?;
@@ -277,7 +276,7 @@ fn eight_signers_in_step_all_survive() {
         }
     });
     for key in &keys {
-        assert!(is_verified(&store, &manifest, &key.public(), NAME));
+        assert!(is_verified(&store, &manifest, &key.trusted(), NAME));
     }
     let image = signature_image(&store, manifest.digest());
     let signatures: BTreeSet<String> = image["layers"].as_array().unwrap().iter().map(|layer| layer["annotations"].to_string()).collect();

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::oci::{Descriptor, ManifestRef, media_type};
+use crate::trust::classic::image;
 use crate::trust::testing::{self, Content, Meddled, MemoryStore};
-use crate::trust::{PrivateKey, SignRequest, sign, signature_image};
+use crate::trust::{PrivateKey, PublicKey, SignRequest, Signer, sign};
 
 const NAME: &str = "q.io/org/iris:v1";
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
@@ -25,7 +26,9 @@ fn signed(make: fn(&MemoryStore) -> RawManifest) -> Signed {
     let (store, key) = (MemoryStore::default(), PrivateKey::generate().unwrap());
     let manifest = make(&store);
     let identities = [NAME.to_owned()];
-    let report = sign(&SignRequest { store: &store, manifest: manifest.clone(), identities: &identities, key: &key }).unwrap();
+    let signer = Signer::Key(key);
+    let report = sign(&SignRequest { store: &store, manifest: manifest.clone(), identities: &identities, signer: &signer }).unwrap();
+    let Signer::Key(key) = signer;
     Signed { store, manifest, key, report }
 }
 
@@ -35,7 +38,9 @@ fn signed_image() -> Signed {
 
 impl Signed {
     fn refusals_for(&self, name: Option<&str>, keys: &[PublicKey]) -> Vec<Refusal> {
-        let request = VerifyRequest { store: &self.store, manifest: self.manifest.clone(), keys, identity: name, just_signed: None };
+        let trusted = Trusted { keys: keys.to_vec() };
+        let request =
+            VerifyRequest { store: &self.store, manifest: self.manifest.clone(), trusted: &trusted, identity: name, just_signed: None };
         verify(&request).unwrap().refusals()
     }
 
@@ -52,7 +57,7 @@ impl Signed {
 
     /// Changes the signature image and moves the tag to it.
     fn change_signatures(&self, change: impl FnOnce(&mut Value, &mut Content)) {
-        let tag = signature_image::tag(self.manifest.digest());
+        let tag = image::tag(self.manifest.digest());
         let raw = self.store.get_manifest(&tag).unwrap();
         let mut document = serde_json::from_slice(&raw.bytes).unwrap();
         self.store.tamper(|content| {
@@ -159,7 +164,7 @@ fn half_signed_is_refused_and_names_the_missing_half() {
 fn an_unsigned_or_missing_platform_refuses_the_whole_index() {
     let signed = signed(testing::index);
     let child = subjects(&signed.manifest).unwrap()[2].clone();
-    let tag = signature_image::tag(child.digest()).to_string();
+    let tag = image::tag(child.digest()).to_string();
     signed.store.tamper(|content| content.tags.retain(|name, _| *name != tag));
     let refusals = signed.refusals();
     assert_eq!((refusals.len(), &refusals[0].platform), (1, &child.platform));
@@ -181,11 +186,11 @@ fn a_changed_manifest_has_no_signature() {
 #[test]
 fn signatures_moved_from_another_image_are_refused() {
     let mut signed = signed_image();
-    let stolen = signed.store.get_manifest(&signature_image::tag(signed.manifest.digest())).unwrap();
+    let stolen = signed.store.get_manifest(&image::tag(signed.manifest.digest())).unwrap();
     let named = signed.manifest.digest().to_string();
     let bundle = signed.store.referrers(&signed.manifest.digest()).unwrap().remove(0);
     signed.manifest = testing::image(&signed.store, "evil");
-    signed.store.put_manifest(&stolen, &signature_image::tag(signed.manifest.digest())).unwrap();
+    signed.store.put_manifest(&stolen, &image::tag(signed.manifest.digest())).unwrap();
     let raw = signed.store.get_manifest(&ManifestRef::Digest(bundle.digest)).unwrap();
     let mut manifest: Value = serde_json::from_slice(&raw.bytes).unwrap();
     manifest["subject"] = serde_json::to_value(signed.manifest.descriptor()).unwrap();
@@ -289,11 +294,11 @@ fn reports_keyless_signatures_as_another_kind() {
 #[test]
 fn a_bundle_just_written_passes_though_the_list_is_not_fresh() {
     let signed = signed_image();
-    let keys = [signed.key.public()];
+    let trusted = Trusted { keys: vec![signed.key.public()] };
     let mut stale = Meddled::new(&signed.store);
     stale.referrers = Box::new(|_| Ok(Vec::new()));
     let request =
-        |just_signed| VerifyRequest { store: &stale, manifest: signed.manifest.clone(), keys: &keys, identity: None, just_signed };
+        |just_signed| VerifyRequest { store: &stale, manifest: signed.manifest.clone(), trusted: &trusted, identity: None, just_signed };
     assert_eq!(verify(&request(None)).unwrap().refusals().len(), 1);
     assert_eq!(verify(&request(Some(&signed.report))).unwrap().refusals(), []);
 }
@@ -307,9 +312,14 @@ fn a_bundle_counts_whatever_artifact_type_the_registry_lists() {
             let listed = signed.store.referrers(subject)?.into_iter();
             Ok(listed.map(|referrer| Descriptor { artifact_type: artifact_type.map(str::to_owned), ..referrer }).collect())
         });
-        let keys = [signed.key.public()];
-        let request =
-            VerifyRequest { store: &registry, manifest: signed.manifest.clone(), keys: &keys, identity: Some(NAME), just_signed: None };
+        let trusted = Trusted { keys: vec![signed.key.public()] };
+        let request = VerifyRequest {
+            store: &registry,
+            manifest: signed.manifest.clone(),
+            trusted: &trusted,
+            identity: Some(NAME),
+            just_signed: None,
+        };
         assert_eq!(verify(&request).unwrap().refusals(), [], "{artifact_type:?}");
     }
 }
@@ -318,9 +328,10 @@ fn a_bundle_counts_whatever_artifact_type_the_registry_lists() {
 fn without_a_key_or_with_a_name_that_cannot_be_compared_nothing_is_checked() {
     let signed = signed_image();
     let request =
-        |keys, identity| VerifyRequest { store: &signed.store, manifest: signed.manifest.clone(), keys, identity, just_signed: None };
-    assert!(matches!(verify(&request(&[], None)), Err(TrustError::NoKey)));
-    let keys = [signed.key.public()];
-    assert!(matches!(verify(&request(&keys, Some("q.io/org/iris"))), Err(TrustError::IdentityWithoutTag { .. })));
-    assert!(matches!(verify(&request(&keys, Some("iris"))), Err(TrustError::Identity { .. })));
+        |trusted, identity| VerifyRequest { store: &signed.store, manifest: signed.manifest.clone(), trusted, identity, just_signed: None };
+    let nobody = Trusted::default();
+    assert!(matches!(verify(&request(&nobody, None)), Err(TrustError::NoKey)));
+    let trusted = Trusted { keys: vec![signed.key.public()] };
+    assert!(matches!(verify(&request(&trusted, Some("q.io/org/iris"))), Err(TrustError::IdentityWithoutTag { .. })));
+    assert!(matches!(verify(&request(&trusted, Some("iris"))), Err(TrustError::Identity { .. })));
 }

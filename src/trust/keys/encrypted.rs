@@ -10,8 +10,7 @@ use crypto_secretbox::{AeadInPlace, KeyInit, XSalsa20Poly1305};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::keys::random;
-use super::{InvalidKey, KeyError};
+use super::{InvalidKey, KeyError, random};
 
 /// The label that cosign writes today.
 pub(super) const LABEL: &str = "ENCRYPTED SIGSTORE PRIVATE KEY";

@@ -14,9 +14,18 @@ use p256::ecdsa::{DerSignature, SigningKey, VerifyingKey};
 use p256::pkcs8::{EncodePrivateKey as _, ObjectIdentifier, PrivateKeyInfo, spki};
 use zeroize::Zeroizing;
 
-use super::encrypted::{self, EncryptedKey};
-use super::{InvalidKey, KeyError, pem};
 use crate::oci::Digest;
+use encrypted::EncryptedKey;
+
+mod encrypted;
+mod error;
+mod keygen;
+mod password;
+mod pem;
+
+pub use error::{InvalidKey, KeyError};
+pub use keygen::{KeyPair, keygen};
+pub use password::PasswordSource;
 
 /// No key or password file is larger, in bytes.
 const MAX_FILE: usize = 64 << 10;
@@ -197,7 +206,7 @@ fn read_text(path: &Path) -> Result<Zeroizing<String>, KeyError> {
 }
 
 /// Reads at most [`MAX_FILE`] bytes into memory that is wiped afterwards.
-pub(super) fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+pub(in crate::trust) fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     const LIMIT: usize = MAX_FILE + 1;
     let read = |source| KeyError::Read { path: path.to_owned(), source };
     let file = std::fs::File::open(path).map_err(read)?;

@@ -13,14 +13,14 @@ use serde_json::Value;
 use crate::oci::{Digest, Reference, canonical};
 
 /// Larger payloads are refused unread, in bytes.
-pub(super) const MAX_PAYLOAD: u64 = 64 << 10;
+pub(in crate::trust) const MAX_PAYLOAD: u64 = 64 << 10;
 
 const TYPE: &str = "cosign container image signature";
 
 /// "This manifest may be called by this name."
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Payload {
+pub(in crate::trust) struct Payload {
     critical: Critical,
     // `deserialize_with` makes the member mandatory; a plain `Option` may be left out.
     #[serde(deserialize_with = "Deserialize::deserialize")]
@@ -56,7 +56,7 @@ struct Optional(BTreeMap<String, Value>);
 
 impl Payload {
     /// What modelcar signs for a name of a manifest.
-    pub(super) fn new(identity: &Reference, digest: Digest) -> Self {
+    pub(in crate::trust) fn new(identity: &Reference, digest: Digest) -> Self {
         Self {
             critical: Critical {
                 identity: Identity { docker_reference: identity.to_string() },
@@ -68,21 +68,21 @@ impl Payload {
     }
 
     /// The bytes to sign, the same as cosign's.
-    pub(super) fn to_bytes(&self) -> serde_json::Result<Vec<u8>> {
+    pub(in crate::trust) fn to_bytes(&self) -> serde_json::Result<Vec<u8>> {
         canonical::to_vec(self)
     }
 
-    pub(super) fn parse(bytes: &[u8]) -> serde_json::Result<Self> {
+    pub(in crate::trust) fn parse(bytes: &[u8]) -> serde_json::Result<Self> {
         serde_json::from_slice(bytes)
     }
 
     /// The name that was signed.
-    pub(super) fn identity(&self) -> &str {
+    pub(in crate::trust) fn identity(&self) -> &str {
         &self.critical.identity.docker_reference
     }
 
     /// The manifest that was signed.
-    pub(super) fn digest(&self) -> Digest {
+    pub(in crate::trust) fn digest(&self) -> Digest {
         self.critical.image.docker_manifest_digest
     }
 }

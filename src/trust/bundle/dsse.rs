@@ -4,48 +4,62 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::oci::{Digest, canonical};
 
 /// What an envelope with a statement inside says of its payload.
-pub(super) const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
+pub(in crate::trust) const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 /// The predicate of an image signature: "signed", nothing more.
-pub(super) const COSIGN_SIGN: &str = "https://sigstore.dev/cosign/sign/v1";
+pub(in crate::trust) const COSIGN_SIGN: &str = "https://sigstore.dev/cosign/sign/v1";
 
+const STATEMENT_V0_1: &str = "https://in-toto.io/Statement/v0.1";
 const STATEMENT_V1: &str = "https://in-toto.io/Statement/v1";
 
 /// The bytes that are signed: type and body, each with its length, so that neither can pass for the other.
-pub(super) fn pae(payload_type: &str, body: &[u8]) -> Vec<u8> {
+pub(in crate::trust) fn pae(payload_type: &str, body: &[u8]) -> Vec<u8> {
     let head = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), body.len());
     [head.as_bytes(), body].concat()
 }
 
 /// The statement "this manifest is signed", in canonical bytes.
-pub(super) fn signature_statement(digest: Digest) -> serde_json::Result<Vec<u8>> {
+pub(in crate::trust) fn signature_statement(digest: Digest) -> serde_json::Result<Vec<u8>> {
     #[derive(Serialize)]
     struct Empty {}
+    statement(digest, COSIGN_SIGN, &Empty {})
+}
+
+/// A statement about a manifest, in canonical bytes.
+pub(in crate::trust) fn statement(digest: Digest, predicate_type: &str, predicate: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     #[derive(Serialize)]
-    struct New {
+    struct New<'a, P> {
         #[serde(rename = "_type")]
         kind: &'static str,
         subject: [Subject; 1],
         #[serde(rename = "predicateType")]
-        predicate_type: &'static str,
-        predicate: Empty,
+        predicate_type: &'a str,
+        predicate: &'a P,
     }
     let subject = [Subject { digest: BTreeMap::from([("sha256".to_owned(), digest.hex())]) }];
-    canonical::to_vec(&New { kind: STATEMENT_V1, subject, predicate_type: COSIGN_SIGN, predicate: Empty {} })
+    canonical::to_vec(&New { kind: STATEMENT_V1, subject, predicate_type, predicate })
 }
 
 /// What a statement says of whom. The predicate itself stays unread.
 #[derive(Debug, Deserialize)]
-pub(super) struct Statement {
+pub(in crate::trust) struct Statement {
     #[serde(rename = "_type")]
     kind: String,
     subject: Vec<Subject>,
     /// What kind of thing is said.
     #[serde(rename = "predicateType")]
-    pub(super) predicate_type: String,
+    pub(in crate::trust) predicate_type: String,
+    /// The thing that is said, as it is written.
+    #[serde(default = "nothing")]
+    pub(in crate::trust) predicate: Box<RawValue>,
+}
+
+fn nothing() -> Box<RawValue> {
+    RawValue::NULL.to_owned()
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -55,22 +69,23 @@ struct Subject {
 }
 
 impl Statement {
-    pub(super) fn parse(bytes: &[u8]) -> serde_json::Result<Self> {
+    pub(in crate::trust) fn parse(bytes: &[u8]) -> serde_json::Result<Self> {
         serde_json::from_slice(bytes)
     }
 
-    pub(super) fn is_v1(&self) -> bool {
-        self.kind == STATEMENT_V1
+    /// Version 1; of what is no signature also version 0.1, which `cosign attest` writes.
+    pub(in crate::trust) fn is_known(&self) -> bool {
+        self.kind == STATEMENT_V1 || (self.kind == STATEMENT_V0_1 && self.predicate_type != COSIGN_SIGN)
     }
 
     /// Whether one of the subjects is this manifest.
-    pub(super) fn is_about(&self, digest: Digest) -> bool {
+    pub(in crate::trust) fn is_about(&self, digest: Digest) -> bool {
         let hex = digest.hex();
         self.subject.iter().any(|subject| subject.digest.get("sha256") == Some(&hex))
     }
 
     /// The first subject, for messages.
-    pub(super) fn subject(&self) -> String {
+    pub(in crate::trust) fn subject(&self) -> String {
         let hex = self.subject.iter().find_map(|subject| subject.digest.get("sha256"));
         hex.map_or_else(|| "nothing".to_owned(), |hex| format!("sha256:{}", hex.chars().take(64).collect::<String>()))
     }
@@ -93,6 +108,6 @@ mod tests {
             r#"{"_type":"https://in-toto.io/Statement/v1","subject":[{"digest":{"sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}}],"predicateType":"https://sigstore.dev/cosign/sign/v1","predicate":{}}"#
         );
         let statement = Statement::parse(text.as_bytes()).unwrap();
-        assert!(statement.is_v1() && statement.is_about(Digest::of(b"")) && !statement.is_about(Digest::of(b"x")));
+        assert!(statement.is_known() && statement.is_about(Digest::of(b"")) && !statement.is_about(Digest::of(b"x")));
     }
 }

@@ -4,12 +4,12 @@
 //! name exactly that `host/repo:tag`; pulled by digest, the repository must be the same. A payload without a tag, as cosign
 //! writes it, is accepted for neither.
 
-use super::reason::shown;
-use super::{Reason, TrustError};
 use crate::oci::Reference;
+use crate::trust::reason::shown;
+use crate::trust::{Reason, TrustError};
 
 /// Checks an identity to sign: `host/repo:tag`.
-pub(super) fn to_sign(text: &str) -> Result<Reference, TrustError> {
+pub(in crate::trust) fn to_sign(text: &str) -> Result<Reference, TrustError> {
     let reference = parse(text)?;
     match (reference.tag(), reference.digest()) {
         (Some(_), None) => Ok(reference),
@@ -18,7 +18,7 @@ pub(super) fn to_sign(text: &str) -> Result<Reference, TrustError> {
 }
 
 /// Reads the reference that somebody asked for: with a tag, a digest or both.
-pub(super) fn asked(text: &str) -> Result<Reference, TrustError> {
+pub(in crate::trust) fn asked(text: &str) -> Result<Reference, TrustError> {
     let reference = parse(text)?;
     match reference.manifest_ref() {
         Some(_) => Ok(reference),
@@ -31,7 +31,7 @@ fn parse(text: &str) -> Result<Reference, TrustError> {
 }
 
 /// Whether a payload for `signed` is good for a pull of `asked`.
-pub(super) fn check(asked: &Reference, signed: &str) -> Result<(), Reason> {
+pub(in crate::trust) fn check(asked: &Reference, signed: &str) -> Result<(), Reason> {
     let refused = || Reason::Identity { signed: shown(signed), asked: asked.to_string() };
     let signed: Reference = signed.parse().map_err(|_| refused())?;
     if canonical_name(&signed) != canonical_name(asked) {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::KeyError;
-use super::keys::read_file;
+use super::read_file;
 
 /// The variable that cosign and Tekton Chains read. Set but empty, it is the empty password.
 const VARIABLE: &str = "COSIGN_PASSWORD";

@@ -9,17 +9,17 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::PublicKey;
 use crate::image::copy::Merged;
 use crate::oci::{Annotations, Descriptor, Digest, ImageConfig, ManifestRef, RawManifest, canonical, media_type};
+use crate::trust::Trusted;
 
 /// The base64 of the signature over the layer's bytes.
-const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
+pub(in crate::trust) const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 /// Signatures of one manifest; more are refused.
-pub(super) const MAX_LAYERS: usize = 4096;
+pub(in crate::trust) const MAX_LAYERS: usize = 4096;
 
 /// The tag under which everybody looks for a manifest's classic signatures.
-pub(super) fn tag(digest: Digest) -> ManifestRef {
+pub(in crate::trust) fn tag(digest: Digest) -> ManifestRef {
     ManifestRef::Tag(format!("{}.sig", digest.as_tag()))
 }
 
@@ -42,12 +42,12 @@ pub fn merge(there: &RawManifest, coming: &RawManifest) -> Result<Merged, String
 /// The manifest of the signature image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct SignatureImage {
+pub(in crate::trust) struct SignatureImage {
     schema_version: u32,
     #[serde(default)]
     media_type: String,
     config: Descriptor,
-    pub(super) layers: Vec<Layer>,
+    pub(in crate::trust) layers: Vec<Layer>,
     #[serde(default, skip_serializing_if = "Annotations::is_empty")]
     annotations: Annotations,
     #[serde(flatten)]
@@ -57,7 +57,7 @@ pub(super) struct SignatureImage {
 /// A payload and who signed it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Layer {
+pub(in crate::trust) struct Layer {
     media_type: String,
     digest: Digest,
     size: u64,
@@ -68,45 +68,47 @@ pub(super) struct Layer {
 }
 
 impl Layer {
-    /// A signature over a payload.
-    pub(super) fn new(payload: &[u8], signature: &[u8]) -> Self {
+    /// A payload, and the annotations that hold its signature.
+    pub(in crate::trust) fn new(payload: &[u8], annotations: Annotations) -> Self {
         Self {
             media_type: media_type::SIMPLE_SIGNING.to_owned(),
             digest: Digest::of(payload),
             size: payload.len() as u64,
-            annotations: Annotations::from([(SIGNATURE.to_owned(), STANDARD.encode(signature))]),
+            annotations,
             other: Map::new(),
         }
     }
 
     /// Where the payload is.
-    pub(super) fn payload(&self) -> Descriptor {
+    pub(in crate::trust) fn payload(&self) -> Descriptor {
         Descriptor::new(&self.media_type, self.digest, self.size)
     }
 
     /// Whether this is a classic signature at all.
-    pub(super) fn is_classic(&self) -> bool {
+    pub(in crate::trust) fn is_classic(&self) -> bool {
         self.media_type == media_type::SIMPLE_SIGNING && self.annotations.contains_key(SIGNATURE)
     }
 
     /// The signature; none if its base64 is damaged.
-    pub(super) fn signature(&self) -> Option<Vec<u8>> {
+    pub(in crate::trust) fn signature(&self) -> Option<Vec<u8>> {
         STANDARD.decode(self.annotations.get(SIGNATURE)?).ok()
     }
 
     /// Whether a certificate came with it, so that no key will match.
-    pub(super) fn is_keyless(&self) -> bool {
+    pub(in crate::trust) fn is_keyless(&self) -> bool {
         self.annotations.contains_key("dev.sigstore.cosign/certificate")
     }
 
-    fn holds(&self, payload: &[u8], key: &PublicKey) -> bool {
-        self.digest == Digest::of(payload) && self.is_classic() && self.signature().is_some_and(|signature| key.verify(payload, &signature))
+    fn holds(&self, payload: &[u8], trusted: &Trusted) -> bool {
+        self.digest == Digest::of(payload)
+            && self.is_classic()
+            && self.signature().is_some_and(|signature| trusted.signer(payload, &signature).is_some())
     }
 }
 
 impl SignatureImage {
     /// One without signatures.
-    pub(super) fn empty() -> Self {
+    pub(in crate::trust) fn empty() -> Self {
         Self {
             schema_version: 2,
             media_type: media_type::MANIFEST.to_owned(),
@@ -118,7 +120,7 @@ impl SignatureImage {
     }
 
     /// Reads what the tag holds; says what is wrong if that is no signature image.
-    pub(super) fn parse(raw: &RawManifest) -> Result<Self, String> {
+    pub(in crate::trust) fn parse(raw: &RawManifest) -> Result<Self, String> {
         if raw.media_type != media_type::MANIFEST {
             return Err(format!("it is `{}`, which podman and OpenShift do not read there", raw.media_type));
         }
@@ -129,14 +131,14 @@ impl SignatureImage {
         Ok(image)
     }
 
-    /// Whether a signature of this payload by this key is there. Signatures are compared by who made them, not by their
+    /// Whether a signature of this payload by somebody trusted is there. Signatures are compared by who made them, not by their
     /// bytes: cosign's are random.
-    pub(super) fn holds(&self, payload: &[u8], key: &PublicKey) -> bool {
-        self.layers.iter().any(|layer| layer.holds(payload, key))
+    pub(in crate::trust) fn holds(&self, payload: &[u8], trusted: &Trusted) -> bool {
+        self.layers.iter().any(|layer| layer.holds(payload, trusted))
     }
 
     /// What others than signers put there; cosign 2 refuses the whole image because of it.
-    pub(super) fn squatters(&self) -> impl Iterator<Item = &str> {
+    pub(in crate::trust) fn squatters(&self) -> impl Iterator<Item = &str> {
         self.layers.iter().filter(|layer| !layer.annotations.contains_key(SIGNATURE)).map(|layer| layer.media_type.as_str())
     }
 
@@ -152,12 +154,12 @@ impl SignatureImage {
     }
 
     /// Adds a signature behind those that are there.
-    pub(super) fn push(&mut self, layer: Layer) {
+    pub(in crate::trust) fn push(&mut self, layer: Layer) {
         self.layers.push(layer);
     }
 
     /// The image with a config that fits its layers, and that config. A foreign kind of config stays as it is.
-    pub(super) fn finish(mut self) -> serde_json::Result<(RawManifest, Option<Vec<u8>>)> {
+    pub(in crate::trust) fn finish(mut self) -> serde_json::Result<(RawManifest, Option<Vec<u8>>)> {
         let mut config = None;
         if self.config.media_type == media_type::CONFIG {
             let bytes = canonical::to_vec(&self.config_document())?;
@@ -182,6 +184,10 @@ mod tests {
     use super::*;
     use crate::trust::PrivateKey;
 
+    fn by(signature: &[u8]) -> Annotations {
+        Annotations::from([(SIGNATURE.to_owned(), STANDARD.encode(signature))])
+    }
+
     fn raw(json: &Value) -> RawManifest {
         RawManifest { media_type: media_type::MANIFEST.to_owned(), bytes: serde_json::to_vec(json).unwrap() }
     }
@@ -201,7 +207,7 @@ mod tests {
     #[test]
     fn carries_along_what_it_does_not_know() {
         let mut image = SignatureImage::parse(&raw(&cosigns())).unwrap();
-        image.push(Layer::new(b"payload", b"signature"));
+        image.push(Layer::new(b"payload", by(b"signature")));
         let (merged, config) = image.finish().unwrap();
         let mut merged: Value = serde_json::from_slice(&merged.bytes).unwrap();
         let ours = merged["layers"].as_array_mut().unwrap().pop().unwrap();
@@ -225,11 +231,12 @@ mod tests {
     #[test]
     fn knows_its_own_signature_again_and_nobody_elses() {
         let (key, other) = (PrivateKey::generate().unwrap(), PrivateKey::generate().unwrap());
+        let [mine, theirs] = [&key, &other].map(|key| Trusted { keys: vec![key.public()] });
         let mut image = SignatureImage::empty();
-        image.push(Layer::new(b"payload", &key.sign(b"payload")));
-        assert!(image.holds(b"payload", &key.public()));
-        assert!(!image.holds(b"payload", &other.public()));
-        assert!(!image.holds(b"other", &key.public()));
+        image.push(Layer::new(b"payload", by(&key.sign(b"payload"))));
+        assert!(image.holds(b"payload", &mine));
+        assert!(!image.holds(b"payload", &theirs));
+        assert!(!image.holds(b"other", &mine));
     }
 
     #[test]
@@ -245,7 +252,7 @@ mod tests {
     #[test]
     fn merging_keeps_all_of_both_and_adds_nothing_twice() {
         let mut ours = SignatureImage::empty();
-        ours.push(Layer::new(b"payload", b"signature"));
+        ours.push(Layer::new(b"payload", by(b"signature")));
         let (ours, _) = ours.finish().unwrap();
         let (both, config) = merge(&raw(&cosigns()), &ours).unwrap().unwrap();
         assert!(config.is_some());

@@ -2,17 +2,31 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::trust::PublicKey;
 
 fn digest() -> Digest {
     Digest::of(b"manifest")
 }
 
 fn made_by(key: &PrivateKey) -> Value {
-    serde_json::from_slice(&sign(digest(), key).unwrap()).unwrap()
+    serde_json::from_slice(&signed(key)).unwrap()
+}
+
+/// A bundle that is a signature of the manifest.
+fn signed(key: &PrivateKey) -> Vec<u8> {
+    sign(&dsse::signature_statement(digest()).unwrap(), key, key.public().hint()).unwrap()
+}
+
+fn trusted(keys: &[PublicKey]) -> Trusted {
+    Trusted { keys: keys.to_vec() }
+}
+
+fn accepted(key: &PublicKey) -> Verdict {
+    Verdict::Accepted(Proof { by: SignedBy::Key { hint: key.hint() }, name: None })
 }
 
 fn judged(bundle: &Value, keys: &[PublicKey]) -> Verdict {
-    judge(&serde_json::to_vec(bundle).unwrap(), digest(), keys)
+    judge(&serde_json::to_vec(bundle).unwrap(), digest(), &trusted(keys)).1
 }
 
 /// A bundle with a good signature over any statement.
@@ -31,7 +45,7 @@ fn statement() -> Value {
 #[test]
 fn has_the_form_that_cosign_and_npm_accept() {
     let key = PrivateKey::generate().unwrap();
-    let text = String::from_utf8(sign(digest(), &key).unwrap()).unwrap();
+    let text = String::from_utf8(signed(&key)).unwrap();
     let head = format!(
         r#"{{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{{"publicKey":{{"hint":"{}"}},"tlogEntries":[],"timestampVerificationData":{{}}}},"dsseEnvelope":{{"payloadType":"application/vnd.in-toto+json","payload":""#,
         key.public().hint()
@@ -44,9 +58,9 @@ fn has_the_form_that_cosign_and_npm_accept() {
 #[test]
 fn passes_under_its_key_and_is_equal_when_made_again() {
     let (key, other) = (PrivateKey::generate().unwrap(), PrivateKey::generate().unwrap());
-    assert_eq!(sign(digest(), &key).unwrap(), sign(digest(), &key).unwrap());
+    assert_eq!(signed(&key), signed(&key));
     let verdict = judged(&made_by(&key), &[other.public(), key.public()]);
-    assert_eq!(verdict, Verdict::Accepted { key: key.public().hint(), identity: None });
+    assert_eq!(verdict, accepted(&key.public()));
 }
 
 #[test]
@@ -55,10 +69,10 @@ fn passes_when_cosign_3_made_it() {
     let bytes = std::fs::read(keys.join("cosign-3.1.3.bundle.json")).unwrap();
     let key = PublicKey::load(&keys.join("cosign.pub")).unwrap();
     let signed = "sha256:bb859aba7ed3533782e98d52733f57fdf06c941acd85debf04491db929ff1bdf".parse().unwrap();
-    assert_eq!(judge(&bytes, signed, std::slice::from_ref(&key)), Verdict::Accepted { key: key.hint(), identity: None });
+    assert_eq!(judge(&bytes, signed, &trusted(std::slice::from_ref(&key))).1, accepted(&key));
     let hint = key.hint();
     let stranger = [PrivateKey::generate().unwrap().public()];
-    assert_eq!(judge(&bytes, signed, &stranger), Verdict::Refused(Reason::OtherKey { hint }));
+    assert_eq!(judge(&bytes, signed, &trusted(&stranger)).1, Verdict::Refused(Reason::OtherKey { hint }));
 }
 
 #[test]
@@ -68,7 +82,7 @@ fn passes_with_members_and_log_entries_it_does_not_know() {
     bundle["verificationMaterial"]["tlogEntries"] = json!([{"logIndex": "1"}]);
     bundle["verificationMaterial"]["timestampVerificationData"] = json!({"rfc3161Timestamps": []});
     bundle["x"] = json!(1);
-    assert!(matches!(judged(&bundle, &[key.public()]), Verdict::Accepted { .. }));
+    assert!(matches!(judged(&bundle, &[key.public()]), Verdict::Accepted(_)));
 }
 
 #[test]
@@ -91,15 +105,17 @@ fn refuses_a_good_signature_of_something_else() {
 }
 
 #[test]
-fn does_not_take_an_attestation_for_a_signature() {
+fn tells_an_attestation_from_a_signature() {
     let key = PrivateKey::generate().unwrap();
     let mut slsa = statement();
     slsa["predicateType"] = "https://slsa.dev/provenance/v1".into();
     // cosign 3.1 attests with version 0.1
     for version in ["https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1"] {
         slsa["_type"] = version.into();
-        let predicate_type = "https://slsa.dev/provenance/v1".to_owned();
-        assert_eq!(judged(&over(&key, &slsa), &[key.public()]), Verdict::Other(Reason::Attestation { predicate_type }), "{version}");
+        let bytes = serde_json::to_vec(&over(&key, &slsa)).unwrap();
+        let (says, verdict) = judge(&bytes, digest(), &trusted(&[key.public()]));
+        assert!(matches!(says, Says::Attested { predicate_type, .. } if predicate_type == "https://slsa.dev/provenance/v1"), "{version}");
+        assert_eq!(verdict, accepted(&key.public()), "{version}");
     }
 }
 
@@ -156,17 +172,17 @@ fn text_of_strangers_cannot_reach_the_terminal() {
 proptest! {
     #[test]
     fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let verdict = judge(&bytes, digest(), &[]);
-        prop_assert!(!matches!(verdict, Verdict::Accepted { .. }), "accepted without a key");
+        let (_, verdict) = judge(&bytes, digest(), &trusted(&[]));
+        prop_assert!(!matches!(verdict, Verdict::Accepted(_)), "accepted without a key");
     }
 
     #[test]
     fn a_changed_byte_is_refused_or_means_the_same(at: prop::sample::Index, bit in 0..8_u32) {
         let key = PrivateKey::generate().unwrap();
-        let good = sign(digest(), &key).unwrap();
+        let good = signed(&key);
         let mut changed = good.clone();
         changed[at.index(good.len())] ^= 1 << bit;
-        if let Verdict::Accepted { .. } = judge(&changed, digest(), &[key.public()]) {
+        if let Verdict::Accepted(_) = judge(&changed, digest(), &trusted(&[key.public()])).1 {
             let text = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap()["dsseEnvelope"].clone();
             prop_assert_eq!(text(&changed)["payload"].clone(), text(&good)["payload"].clone());
             prop_assert_eq!(text(&changed)["signatures"].clone(), text(&good)["signatures"].clone());

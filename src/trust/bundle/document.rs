@@ -1,0 +1,193 @@
+//! Sigstore bundles, version 0.3, made and checked with a key:
+//! <https://github.com/sigstore/protobuf-specs/blob/main/protos/sigstore_bundle.proto>.
+//!
+//! Reading is as tolerant as protobuf's JSON (unknown members are skipped) and judges strictly: one signature, of one
+//! statement, about the right manifest. What the statement says stands in the finding: cosign itself does not look at the
+//! predicate's type, so to it an SBOM's attestation would pass for an image signature.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+
+use super::dsse::{self, Statement};
+use crate::oci::{Digest, canonical, media_type};
+use crate::trust::reason::shown;
+use crate::trust::{PrivateKey, Proof, Reason, Says, SignedBy, Trusted, Verdict};
+
+/// Larger bundles are refused unread, in bytes.
+pub(in crate::trust) const MAX_BUNDLE: u64 = 1 << 20;
+
+/// Signs a statement. `hint` tells verifiers which key it was; equal input gives equal bytes.
+pub(in crate::trust) fn sign(statement: &[u8], key: &PrivateKey, hint: String) -> serde_json::Result<Vec<u8>> {
+    let signature = key.sign(&dsse::pae(dsse::PAYLOAD_TYPE, statement));
+    canonical::to_vec(&Bundle {
+        media_type: media_type::BUNDLE.to_owned(),
+        verification_material: Material::of_key(hint),
+        dsse_envelope: Some(Envelope {
+            payload_type: dsse::PAYLOAD_TYPE.to_owned(),
+            payload: STANDARD.encode(statement),
+            signatures: vec![Signature { sig: STANDARD.encode(signature) }],
+        }),
+    })
+}
+
+/// What a bundle says, and whether one of the trusted says it of this manifest.
+pub(in crate::trust) fn judge(bytes: &[u8], digest: Digest, trusted: &Trusted) -> (Says, Verdict) {
+    match Opened::read(bytes) {
+        Ok(opened) => {
+            let verdict = opened.judge(digest, trusted);
+            (opened.says(), verdict)
+        }
+        Err(reason) if reason.is_foreign() => (Says::Unknown, Verdict::Other(reason)),
+        Err(reason) => (Says::Unknown, Verdict::Refused(reason)),
+    }
+}
+
+/// A bundle with its statement.
+struct Opened {
+    material: Material,
+    envelope: Envelope,
+    payload: Vec<u8>,
+    statement: Statement,
+}
+
+impl Opened {
+    fn read(bytes: &[u8]) -> Result<Self, Reason> {
+        let bundle: Bundle = serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
+        let material = bundle.verification_material;
+        let envelope = envelope(&bundle.media_type, bundle.dsse_envelope)?;
+        let payload = decode(&envelope.payload)?;
+        let statement = Statement::parse(&payload).map_err(|error| malformed(error.to_string()))?;
+        if !statement.is_known() {
+            return Err(malformed("it holds no in-toto statement of version 1"));
+        }
+        Ok(Self { material, envelope, payload, statement })
+    }
+
+    fn judge(&self, digest: Digest, trusted: &Trusted) -> Verdict {
+        match self.try_judge(digest, trusted) {
+            Ok(by) => Verdict::Accepted(Proof { by, name: None }),
+            Err(reason) if reason.is_foreign() => Verdict::Other(reason),
+            Err(reason) => Verdict::Refused(reason),
+        }
+    }
+
+    fn try_judge(&self, digest: Digest, trusted: &Trusted) -> Result<SignedBy, Reason> {
+        if self.material.is_certificate() {
+            return Err(Reason::Keyless);
+        }
+        let by = self.envelope.signer(&self.payload, trusted)?.ok_or_else(|| self.material.no_key_matches(trusted))?;
+        if !self.statement.is_about(digest) {
+            return Err(Reason::WrongDigest { named: self.statement.subject() });
+        }
+        Ok(by)
+    }
+
+    fn says(self) -> Says {
+        if self.statement.predicate_type == dsse::COSIGN_SIGN {
+            return Says::Signed;
+        }
+        Says::Attested { predicate_type: self.statement.predicate_type, predicate: self.statement.predicate }
+    }
+}
+
+/// The envelope of a bundle of the right version with a statement inside.
+fn envelope(media_type: &str, envelope: Option<Envelope>) -> Result<Envelope, Reason> {
+    if media_type != media_type::BUNDLE {
+        return Err(malformed(format!("`{}` is not a bundle of version 0.3", shown(media_type))));
+    }
+    let envelope = envelope.ok_or(Reason::MessageSignature)?;
+    if envelope.payload_type != dsse::PAYLOAD_TYPE {
+        return Err(malformed(format!("its payload is `{}`, not an in-toto statement", shown(&envelope.payload_type))));
+    }
+    Ok(envelope)
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Bundle {
+    media_type: String,
+    verification_material: Material,
+    #[serde(default)]
+    dsse_envelope: Option<Envelope>,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Material {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    public_key: Option<Hint>,
+    #[serde(default, skip_serializing)]
+    certificate: Option<IgnoredAny>,
+    #[serde(default, skip_serializing, rename = "x509CertificateChain")]
+    certificate_chain: Option<IgnoredAny>,
+    // Never read, always written: what stands here is for keyless verification.
+    #[serde(skip_deserializing)]
+    tlog_entries: [(); 0],
+    #[serde(skip_deserializing)]
+    timestamp_verification_data: Nothing,
+}
+
+#[derive(Default, Serialize)]
+struct Nothing {}
+
+#[derive(Serialize, Deserialize)]
+struct Hint {
+    #[serde(default)]
+    hint: String,
+}
+
+impl Material {
+    fn of_key(hint: String) -> Self {
+        Self { public_key: Some(Hint { hint }), ..Self::default() }
+    }
+
+    fn is_certificate(&self) -> bool {
+        self.certificate.is_some() || self.certificate_chain.is_some()
+    }
+
+    /// The hint is the signer's word, so it only helps to explain a failure.
+    fn no_key_matches(&self, trusted: &Trusted) -> Reason {
+        match &self.public_key {
+            Some(Hint { hint }) if trusted.keys.iter().any(|key| key.hint() == *hint) => Reason::Changed,
+            Some(Hint { hint }) if !hint.is_empty() => Reason::OtherKey { hint: shown(hint) },
+            _ => Reason::NoKeyMatches,
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope {
+    payload_type: String,
+    payload: String,
+    signatures: Vec<Signature>,
+}
+
+impl Envelope {
+    /// Who made the one signature; none if nobody did who is trusted.
+    fn signer(&self, payload: &[u8], trusted: &Trusted) -> Result<Option<SignedBy>, Reason> {
+        let [signature] = self.signatures.as_slice() else {
+            return Err(malformed(format!("it has {} signatures, not one", self.signatures.len())));
+        };
+        let (message, signature) = (dsse::pae(&self.payload_type, payload), decode(&signature.sig)?);
+        Ok(trusted.signer(&message, &signature))
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Signature {
+    sig: String,
+}
+
+fn decode(text: &str) -> Result<Vec<u8>, Reason> {
+    STANDARD.decode(text).map_err(|_| malformed("its base64 is damaged"))
+}
+
+fn malformed(what: impl AsRef<str>) -> Reason {
+    Reason::Malformed { what: shown(what.as_ref()) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! What was found about an image: every signature and attestation of every manifest, and what was decided about each.
+//! Whether it is enough is another question, which each consumer answers in its own way.
+
+use serde_json::value::RawValue;
+
+use super::{PublicKey, Reason};
+use crate::oci::{Digest, Platform};
+
+/// Whose signatures count.
+#[derive(Clone, Debug, Default)]
+pub struct Trusted {
+    /// The holders of these keys.
+    pub keys: Vec<PublicKey>,
+}
+
+impl Trusted {
+    /// Whether nobody is trusted.
+    pub fn is_nobody(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Who of the trusted made this signature with a key.
+    pub(super) fn signer(&self, message: &[u8], signature: &[u8]) -> Option<SignedBy> {
+        let key = self.keys.iter().find(|key| key.verify(message, signature))?;
+        Some(SignedBy::Key { hint: key.hint() })
+    }
+}
+
+/// What is known about one manifest.
+#[derive(Clone, Debug)]
+pub struct ManifestEvidence {
+    /// The manifest.
+    pub digest: Digest,
+    /// Its platform, for a manifest in an index.
+    pub platform: Option<Platform>,
+    /// False if an index lists it and it is not there.
+    pub present: bool,
+    /// What is in its `.sig` image.
+    pub classic: Vec<Finding>,
+    /// Its bundles: signatures and attestations.
+    pub bundles: Vec<Finding>,
+}
+
+/// One signed thing and what was decided about it.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// The classic payload, or the bundle's manifest.
+    pub at: Digest,
+    /// What is signed.
+    pub says: Says,
+    /// The decision.
+    pub verdict: Verdict,
+}
+
+/// What a signature says.
+#[derive(Clone, Debug)]
+pub enum Says {
+    /// "This is the image", and nothing more.
+    Signed,
+    /// Something about the image.
+    Attested {
+        /// What kind of thing, as a URI.
+        predicate_type: String,
+        /// The thing: a stranger's words until the verdict accepts them.
+        predicate: Box<RawValue>,
+    },
+    /// It cannot be told: damaged, or of an unknown kind.
+    Unknown,
+}
+
+/// What was decided about one signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is good.
+    Accepted(Proof),
+    /// It claims to be such a signature and does not pass.
+    Refused(Reason),
+    /// It is something else, which cannot be checked with what is trusted: keyless, another tool's.
+    Other(Reason),
+}
+
+/// A good signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// Who made it.
+    pub by: SignedBy,
+    /// The name it vouches for; a bundle names none.
+    pub name: Option<String>,
+}
+
+/// Who made a signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SignedBy {
+    /// The holder of a key.
+    Key {
+        /// The key's hint: see [`PublicKey::hint`].
+        hint: String,
+    },
+}
+
+impl Finding {
+    /// Whether it is a signature of the image and a good one.
+    pub fn is_accepted_signature(&self) -> bool {
+        matches!((&self.says, &self.verdict), (Says::Signed, Verdict::Accepted(_)))
+    }
+}

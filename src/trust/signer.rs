@@ -1,0 +1,46 @@
+//! Who signs.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::bundle::document;
+use super::classic::image::SIGNATURE;
+use super::{PrivateKey, TrustError, Trusted};
+use crate::oci::Annotations;
+
+/// Somebody who can sign for both worlds.
+#[derive(Debug)]
+pub enum Signer {
+    /// The holder of a private key.
+    Key(PrivateKey),
+}
+
+impl Signer {
+    /// Signs a classic payload: the annotations of its layer in the `.sig` image.
+    pub(super) fn sign_payload(&self, payload: &[u8]) -> Result<Annotations, TrustError> {
+        match self {
+            Self::Key(key) => Ok(Annotations::from([(SIGNATURE.to_owned(), STANDARD.encode(key.sign(payload)))])),
+        }
+    }
+
+    /// Signs an in-toto statement: the Sigstore bundle, as JSON. By a key, equal statements give equal bytes.
+    pub(super) fn sign_statement(&self, statement: &[u8]) -> Result<Vec<u8>, TrustError> {
+        match self {
+            Self::Key(key) => Ok(document::sign(statement, key, key.public().hint())?),
+        }
+    }
+
+    /// Trusts this signer and nobody else.
+    pub fn trusted(&self) -> Trusted {
+        match self {
+            Self::Key(key) => Trusted { keys: vec![key.public()] },
+        }
+    }
+
+    /// What commits and messages call the signer: the key's hint.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Key(key) => key.public().hint(),
+        }
+    }
+}
