@@ -42,9 +42,9 @@ fn rows(table: &mut Table, manifest: &ManifestEvidence, format: Format, findings
 fn result(finding: &Finding) -> String {
     match &finding.verdict {
         _ if let Says::Attested { predicate_type, .. } = &finding.says => format!("an attestation (`{predicate_type}`)"),
-        Verdict::Accepted(Proof { by: SignedBy::Key { hint }, name }) => {
+        Verdict::Accepted(Proof { by, name }) => {
             let name = name.as_ref().map(|name| format!(" for {name}")).unwrap_or_default();
-            format!("{} by key {}{name}", Style::new().for_stderr().green().apply_to("accepted"), short(hint))
+            format!("{} by {}{name}", Style::new().for_stderr().green().apply_to("accepted"), signer(by))
         }
         Verdict::Refused(reason) => refused(&reason.to_string()),
         Verdict::Other(reason) => format!("not checked: {reason}"),
@@ -53,6 +53,13 @@ fn result(finding: &Finding) -> String {
 
 fn refused(reason: &str) -> String {
     format!("{}: {reason}", Style::new().for_stderr().red().apply_to("refused"))
+}
+
+fn signer(by: &SignedBy) -> String {
+    match by {
+        SignedBy::Key { hint, .. } => format!("key {}", short(hint)),
+        SignedBy::Certificate { identity, .. } => identity.clone(),
+    }
 }
 
 /// Enough of a key's hint to tell keys apart.
@@ -82,7 +89,10 @@ fn manifest(manifest: &ManifestEvidence) -> Value {
 
 fn finding(finding: &Finding) -> Value {
     let (verdict, detail) = match &finding.verdict {
-        Verdict::Accepted(Proof { by: SignedBy::Key { hint }, name }) => ("accepted", json!({"key": hint, "identity": name})),
+        Verdict::Accepted(Proof { by: SignedBy::Key { hint, .. }, name }) => ("accepted", json!({"key": hint, "identity": name})),
+        Verdict::Accepted(Proof { by: SignedBy::Certificate { identity, issuer, .. }, name }) => {
+            ("accepted", json!({"certificate_identity": identity, "certificate_oidc_issuer": issuer, "identity": name}))
+        }
         Verdict::Refused(reason) => ("refused", json!({"reason": reason.to_string()})),
         Verdict::Other(reason) => ("not checked", json!({"reason": reason.to_string()})),
     };

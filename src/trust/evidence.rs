@@ -21,8 +21,8 @@ impl Trusted {
 
     /// Who of the trusted made this signature with a key.
     pub(super) fn signer(&self, message: &[u8], signature: &[u8]) -> Option<SignedBy> {
-        let key = self.keys.iter().find(|key| key.verify(message, signature))?;
-        Some(SignedBy::Key { hint: key.hint() })
+        let by = |key: &PublicKey| Some(SignedBy::Key { hint: key.hint(), algorithm: key.verify(message, signature)? });
+        self.keys.iter().find_map(by)
     }
 }
 
@@ -95,7 +95,44 @@ pub enum SignedBy {
     Key {
         /// The key's hint: see [`PublicKey::hint`].
         hint: String,
+        /// How it was made; consumers disagree on more than one kind.
+        algorithm: Algorithm,
     },
+    /// The holder of a short-lived certificate, which an OIDC token was exchanged for.
+    Certificate {
+        /// The subject's alternative name: an e-mail address, or the URI of a service account or workflow.
+        identity: String,
+        /// Whether the identity is an e-mail address, the only kind that podman and CRI-O can be told to trust.
+        email: bool,
+        /// Who issued the token.
+        issuer: String,
+        /// How it is known that the certificate was valid when it signed.
+        log: Log,
+    },
+}
+
+/// How a signature was made with a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    /// ECDSA over P-256 with SHA-256: what every consumer checks alike.
+    EcdsaP256Sha256,
+    /// ECDSA over P-384 with SHA-256, as podman and CRI-O hash.
+    EcdsaP384Sha256,
+    /// ECDSA over P-384 with SHA-384, as cosign 3 hashes.
+    EcdsaP384Sha384,
+    /// RSA PKCS#1 v1.5 with SHA-256.
+    RsaSha256,
+}
+
+/// What witnesses the time of a keyless signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Log {
+    /// An entry in a Rekor log of version 1, whose signed time stamp podman and CRI-O ask for.
+    RekorV1,
+    /// An entry in a Rekor log of version 2, and a time stamp.
+    RekorV2,
+    /// A time stamp alone.
+    Timestamp,
 }
 
 impl Finding {

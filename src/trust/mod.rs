@@ -33,7 +33,7 @@ mod verify;
 
 pub use classic::image::merge as merge_signatures;
 pub use error::TrustError;
-pub use evidence::{Finding, ManifestEvidence, Proof, Says, SignedBy, Trusted, Verdict};
+pub use evidence::{Algorithm, Finding, Log, ManifestEvidence, Proof, Says, SignedBy, Trusted, Verdict};
 pub use keys::{InvalidKey, KeyError, KeyPair, PasswordSource, PrivateKey, PublicKey, keygen};
 pub use reason::Reason;
 pub use sign::{Outcome, SignReport, SignRequest, SignWarning, Signature, sign};

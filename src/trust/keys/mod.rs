@@ -15,6 +15,7 @@ use p256::pkcs8::{EncodePrivateKey as _, ObjectIdentifier, PrivateKeyInfo, spki}
 use zeroize::Zeroizing;
 
 use crate::oci::Digest;
+use crate::trust::Algorithm;
 use encrypted::EncryptedKey;
 
 mod encrypted;
@@ -128,9 +129,10 @@ impl PublicKey {
         STANDARD.encode(Digest::of(&self.to_der()).as_bytes())
     }
 
-    /// Whether this is an ECDSA SHA-256 signature (ASN.1 DER) of the message by this key.
-    pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
-        DerSignature::from_bytes(signature).is_ok_and(|signature| self.0.verify(message, &signature).is_ok())
+    /// How this signature (ASN.1 DER) of the message was made by this key; none if it was not.
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> Option<Algorithm> {
+        let signature = DerSignature::from_bytes(signature).ok()?;
+        self.0.verify(message, &signature).ok().map(|()| Algorithm::EcdsaP256Sha256)
     }
 
     fn to_der(&self) -> Vec<u8> {

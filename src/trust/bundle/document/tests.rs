@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::trust::PublicKey;
+use crate::trust::{Algorithm, PublicKey};
 
 fn digest() -> Digest {
     Digest::of(b"manifest")
@@ -22,7 +22,7 @@ fn trusted(keys: &[PublicKey]) -> Trusted {
 }
 
 fn accepted(key: &PublicKey) -> Verdict {
-    Verdict::Accepted(Proof { by: SignedBy::Key { hint: key.hint() }, name: None })
+    Verdict::Accepted(Proof { by: SignedBy::Key { hint: key.hint(), algorithm: Algorithm::EcdsaP256Sha256 }, name: None })
 }
 
 fn judged(bundle: &Value, keys: &[PublicKey]) -> Verdict {
