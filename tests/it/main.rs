@@ -40,6 +40,7 @@ mod shell;
 mod shell_grammar;
 mod shell_kserve;
 mod signatures;
+mod sigstore_stand_in;
 mod table_formats_agree_with_python;
 mod tar_header;
 mod the_whole_way;

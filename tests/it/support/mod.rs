@@ -8,6 +8,7 @@ pub mod onnx_writer;
 pub mod proxy;
 pub mod registry;
 pub mod runc;
+pub mod sigstore;
 pub mod tiny_shell;
 pub mod usage;
 pub mod verifiers;
