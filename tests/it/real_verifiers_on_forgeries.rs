@@ -6,7 +6,8 @@ use base64::engine::general_purpose::STANDARD;
 use modelcar::oci::Digest;
 use serde_json::Value;
 
-use crate::support::verifiers::{ALL, BUNDLE, CLASSIC, Field, Host, NOBODY, PODMAN, repository};
+use crate::support::run;
+use crate::support::verifiers::{ALL, BUNDLE, CLASSIC, Field, Host, NOBODY, PODMAN, Question, repository};
 
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 
@@ -122,7 +123,72 @@ fn twin(field: &Field, twin: &str, words: &[&str]) -> Vec<Signatures> {
     field.build(&source, &[]);
     field.sign(&source, "a", &["--sign-identity", twin]);
     field.build(twin, words);
-    field.manifests(&source).iter().map(|digest| Signatures::read(field, repository(&source), digest)).collect()
+    manifests(field, &source)
+}
+
+/// One way in which others sign a source image under the name of its twin.
+type ByOthers = fn(&Field, &str, &str) -> Option<()>;
+
+const BY_OTHERS: [(&str, ByOthers); 4] = [
+    ("cosign 3", |field, source, name| {
+        field.cosign_sign(source, "c", &[]);
+        field.cosign_sign(source, "c", &["--new-bundle-format=false", "--sign-container-identity", name]);
+        Some(())
+    }),
+    ("cosign 2", |field, source, name| {
+        field.cosign2_sign(source, "c", &["--sign-container-identity", name]);
+        field.cosign_sign(source, "c", &[]);
+        Some(())
+    }),
+    ("cosign 2, a bundle too", |field, source, name| {
+        field.cosign2_sign(source, "c", &["--sign-container-identity", name]);
+        field.cosign2_sign(source, "c", &["--new-bundle-format=true"]);
+        Some(())
+    }),
+    ("containers/image", |field, source, name| {
+        field.containers_sign(source, "c", name)?;
+        field.cosign_sign(source, "c", &[]);
+        Some(())
+    }),
+];
+
+/// What is changed in others' signatures, and who still accepts the image.
+const CHANGES: [Forgery; 3] = [FORGERIES[0], FORGERIES[2], FORGERIES[4]];
+
+#[test]
+fn what_others_sign_is_accepted_and_its_changed_twin_is_not() {
+    let (Some(field), Some(hosts)) = (Field::new(), Host::both()) else { return };
+    for (registry, (by, sign)) in hosts.iter().flat_map(|registry| BY_OTHERS.iter().map(move |by| (registry, by))) {
+        for (number, single) in [false, true].into_iter().enumerate() {
+            let push = |image: &str| if single { field.build_single(image) } else { drop(field.build(image, &[])) };
+            let folder = format!("{}/{}{number}", registry.host, by.replace([' ', ',', '/'], "-").to_lowercase());
+            // the name that all of them sign is that of one twin, so the others are told where the signatures are from
+            let [source, name] = ["source", "twin"].map(|place| format!("{folder}/{place}:v1"));
+            push(&source);
+            let Some(()) = sign(&field, &pinned(&field, &source), &name) else { return };
+            push(&name);
+            for (what, forge, accepted_by) in CHANGES {
+                eprintln!("{what} of {by} is changed in {name}");
+                let twin = name.replace("/twin:", &format!("/twin-{}:", accepted_by.len()));
+                run(field.modelcar().args(["push", "-q", &name, &twin]));
+                let mut signatures: Vec<_> = manifests(&field, &source);
+                signatures.iter_mut().for_each(forge);
+                attach(&field, &twin, signatures);
+                let rule = serde_json::json!({"type": "exactReference", "dockerReference": name});
+                let question = Question { signed_identity: rule, identity: Some(&name), ..Question::new(&twin, "c") };
+                field.expect_answer(&question, accepted_by);
+            }
+        }
+    }
+}
+
+fn pinned(field: &Field, image: &str) -> String {
+    format!("{}@{}", repository(image), field.manifests(image)[0])
+}
+
+/// The signatures of what the name means, and of each platform.
+fn manifests(field: &Field, image: &str) -> Vec<Signatures> {
+    field.manifests(image).iter().map(|digest| Signatures::read(field, repository(image), digest)).collect()
 }
 
 /// Attaches signatures to the index and each platform.

@@ -6,7 +6,7 @@
 #
 #   debian  registry, skopeo, umoci and friends with apt-get, when root on Debian or Ubuntu
 #   python  ONNX, onnxruntime, oras and the linters in .venv
-#   go      crane, oras, cosign and our two small test programs in .peers/bin, where Go is present
+#   go      crane, oras, cosign 3 and 2 and our three small test programs in .peers/bin, where Go is present
 #
 # A second run installs nothing. What cannot be installed is named, and its tests say SKIPPED;
 # with MODELCAR_REQUIRE_PEERS=1 it is an error. Nothing outside .venv, .peers and apt is touched.

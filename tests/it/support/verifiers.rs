@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use super::registry::Registry;
 use super::{clean_command, modelcar, need, repo_root, run, stdout_of, temp_dir};
 
-/// cosign 3 as it comes, where it found bundles.
+/// cosign 3 as it comes, where it found bundles. cosign 2.6 looks for bundles first too.
 pub const BUNDLE: &str = "cosign, bundle";
-/// cosign 3 told to look at `.sig` tags, and cosign 1 and 2.
+/// cosign 3 told to look at `.sig` tags, and cosign before 2.6.
 pub const CLASSIC: &str = "cosign, classic";
 /// containers/image with the default rule for names, `matchRepoDigestOrExact`.
 pub const PODMAN: &str = "podman";
@@ -80,6 +80,7 @@ impl Drop for Server {
 pub struct Field {
     home: tempfile::TempDir,
     cosign: PathBuf,
+    cosign2: PathBuf,
     policy: PathBuf,
     oras: PathBuf,
 }
@@ -106,7 +107,8 @@ impl<'a> Question<'a> {
 impl Field {
     /// `None` where a peer is missing.
     pub fn new() -> Option<Self> {
-        let field = Self { home: temp_dir(), cosign: need("cosign")?, policy: need("containers-policy")?, oras: need("oras")? };
+        let [cosign, cosign2] = [need("cosign")?, need("cosign2")?];
+        let field = Self { home: temp_dir(), cosign, cosign2, policy: need("containers-policy")?, oras: need("oras")? };
         for name in ["a", "b"] {
             run(field.modelcar().args(["keygen", "-q", "--output-key-prefix", name]));
         }
@@ -128,6 +130,10 @@ impl Field {
         self.at_home(clean_command(&self.cosign, self.home.path()))
     }
 
+    fn cosign2(&self) -> Command {
+        self.at_home(clean_command(&self.cosign2, self.home.path()))
+    }
+
     fn at_home(&self, mut command: Command) -> Command {
         command.current_dir(self.home.path()).env("COSIGN_PASSWORD", PASSWORD);
         command
@@ -139,6 +145,14 @@ impl Field {
         stdout_of(self.modelcar().args(["build", "-q", "--push", "-t", image]).args(words).arg(model)).trim().to_owned()
     }
 
+    /// Pushes the manifest of one platform alone, without an index around it.
+    pub fn build_single(&self, image: &str) {
+        self.build(&format!("{}-index:v1", repository(image)), &[]);
+        let index = format!("{}-index", repository(image));
+        let child = &self.manifests(&format!("{index}:v1"))[1];
+        run(self.modelcar().args(["push", "-q", &format!("{index}@{child}"), image]));
+    }
+
     /// Signs with modelcar.
     pub fn sign(&self, image: &str, key: &str, words: &[&str]) {
         run(self.modelcar().args(["sign", "-q", image, "--key", &format!("{key}.key")]).args(words));
@@ -148,6 +162,21 @@ impl Field {
     pub fn cosign_sign(&self, pinned: &str, key: &str, words: &[&str]) {
         let private = ["--yes", "--recursive", "--tlog-upload=false", "--use-signing-config=false", "--allow-http-registry"];
         run(self.cosign().arg("sign").args(private).args(["--key", &format!("{key}.key")]).args(words).arg(pinned));
+    }
+
+    /// Signs index and children with cosign 2, without Sigstore's public services.
+    pub fn cosign2_sign(&self, pinned: &str, key: &str, words: &[&str]) {
+        let private = ["--yes", "--recursive", "--tlog-upload=false", "--allow-http-registry"];
+        run(self.cosign2().arg("sign").args(private).args(["--key", &format!("{key}.key")]).args(words).arg(pinned));
+    }
+
+    /// Signs index and children as skopeo and podman do, under a name. `None` where the peer is missing.
+    pub fn containers_sign(&self, image: &str, key: &str, identity: &str) -> Option<()> {
+        let mut command = self.at_home(clean_command(need("containers-sign")?, self.home.path()));
+        command.args(["--insecure", "--key", &format!("{key}.key"), "--identity", identity]);
+        let name = format!("docker://{image}");
+        run(command.arg("--registries-d").arg(self.registries_d(image)).args([&name, &name]));
+        Some(())
     }
 
     /// Attaches an attestation of the type `https://example.com/review` to index and children with cosign.
@@ -170,7 +199,7 @@ impl Field {
     pub fn manifests(&self, image: &str) -> Vec<String> {
         let found: Value = serde_json::from_slice(&self.oras(&["manifest", "fetch", "--descriptor", image])).unwrap();
         let index: Value = serde_json::from_slice(&self.oras(&["manifest", "fetch", image])).unwrap();
-        let children = index["manifests"].as_array().unwrap();
+        let children = index["manifests"].as_array().into_iter().flatten();
         std::iter::once(&found).chain(children).map(|entry| entry["digest"].as_str().unwrap().to_owned()).collect()
     }
 
@@ -191,8 +220,11 @@ impl Field {
     #[track_caller]
     pub fn expect_answer(&self, question: &Question<'_>, accepted_by: &[&str]) {
         let images = self.with_children(question.image);
+        let plain = self.ask_cosign(question.key, &images, &[], "");
+        let by_cosign2 = self.ask_cosign2(question.key, &images);
+        assert_eq!(plain.is_ok(), by_cosign2.is_ok(), "cosign 2 and 3 disagree: {plain:#?} {by_cosign2:#?}");
         let answers = [
-            (BUNDLE, self.ask_cosign(question.key, &images, &[], BUNDLE_KIND)),
+            (BUNDLE, plain.and_then(|said| of_kind(said, BUNDLE_KIND, images.len()))),
             (CLASSIC, self.ask_cosign(question.key, &images, &["--new-bundle-format=false"], CLASSIC_KIND)),
             (PODMAN, self.ask_podman(question)),
             (MODELCAR, self.ask_modelcar(question)),
@@ -211,28 +243,43 @@ impl Field {
 
     /// Whether cosign accepts every one of these, by signatures of this type.
     fn ask_cosign(&self, key: &str, images: &[String], words: &[&str], kind: &str) -> Result<String, String> {
+        self.judged_by(self.cosign(), key, images, words).and_then(|said| of_kind(said, kind, images.len()))
+    }
+
+    /// The same of cosign 2, which wants a trusted root, be it an empty one.
+    fn ask_cosign2(&self, key: &str, images: &[String]) -> Result<String, String> {
+        let root = self.write("nobody.json", br#"{"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1"}"#);
+        self.judged_by(self.cosign2(), key, images, &["--trusted-root", root.to_str().unwrap()])
+    }
+
+    fn judged_by(&self, mut command: Command, key: &str, images: &[String], words: &[&str]) -> Result<String, String> {
         let offline = ["--insecure-ignore-tlog=true", "--allow-http-registry", "--output=text"];
-        let mut command = self.cosign();
         command.arg("verify").args(offline).args(["--key", &format!("{key}.pub")]).args(words);
         let output = command.args(images).output().unwrap();
         assert!(!self.path(".sigstore").exists(), "cosign went to look for Sigstore's public root");
         let (accepted, said) = (output.status.success(), said(&output));
         let is_refusal = said.contains("no matching") || said.contains("no signatures found");
         assert!(accepted || is_refusal, "cosign could not be asked: {said}");
-        if accepted && said.matches(kind).count() >= images.len() { Ok(said) } else { Err(said) }
+        if accepted { Ok(said) } else { Err(said) }
     }
 
     fn ask_podman(&self, question: &Question<'_>) -> Result<String, String> {
-        let registries = self.path("registries.d");
-        fs::create_dir_all(&registries).unwrap();
-        let host = question.image.split('/').next().unwrap();
-        fs::write(registries.join("test.yaml"), format!("docker:\n  \"{host}\":\n    use-sigstore-attachments: true\n")).unwrap();
+        let registries = self.registries_d(question.image);
         let policy = self.path("policy.json");
         fs::write(&policy, self.policy_of(question).to_string()).unwrap();
         let mut command = clean_command(&self.policy, self.home.path());
         command.arg("--policy").arg(&policy).arg("--registries-d").arg(&registries).arg("--insecure");
         let output = command.arg(format!("docker://{}", question.image)).output().unwrap();
         answer(&output, 1)
+    }
+
+    /// A folder that tells podman and skopeo to look for signatures in the image's registry.
+    pub fn registries_d(&self, image: &str) -> PathBuf {
+        let registries = self.path("registries.d");
+        fs::create_dir_all(&registries).unwrap();
+        let host = image.split('/').next().unwrap();
+        fs::write(registries.join("test.yaml"), format!("docker:\n  \"{host}\":\n    use-sigstore-attachments: true\n")).unwrap();
+        registries
     }
 
     fn policy_of(&self, question: &Question<'_>) -> Value {
@@ -257,6 +304,11 @@ impl Field {
         fs::write(&file, bytes).unwrap();
         file
     }
+}
+
+/// What cosign said, if it is of this type for each of the images.
+fn of_kind(said: String, kind: &str, images: usize) -> Result<String, String> {
+    if said.matches(kind).count() >= images { Ok(said) } else { Err(said) }
 }
 
 /// Exit code 0 accepts and `refused` refuses; with any other, the question was not answered.
