@@ -8,6 +8,7 @@ mod bad_input;
 mod check;
 mod check_bases;
 mod compression;
+mod concurrent_signers;
 mod constant_memory;
 mod containers;
 mod dependencies_are_explained;

@@ -1,6 +1,8 @@
 //! Reads and writes manifests as the bytes they are:
 //! <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests>.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use serde::Deserialize;
@@ -13,6 +15,9 @@ use super::upload::confirm;
 use super::{RegistryError, referrers};
 use crate::oci::{ManifestRef, RawManifest, media_type};
 use crate::store::{MAX_MANIFEST, StoreError};
+
+/// How long to wait for a blob that the registry says it has not.
+const BLOB_PAUSES: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(800)];
 
 /// Reads a manifest; `None` where there is none.
 pub(super) fn get(client: &Client, at: &ManifestRef) -> Result<Option<RawManifest>, StoreError> {
@@ -35,7 +40,25 @@ pub(super) fn put(client: &Client, manifest: &RawManifest, at: &ManifestRef) -> 
 }
 
 /// Writes a manifest and no more.
+///
+/// A registry that keeps files (distribution's) may say that it has no such blob while somebody else is sending it the same one:
+/// it writes its note of the blob anew, and for a moment the note is empty. Eight signers of one image do that to each other.
 pub(super) fn put_alone(client: &Client, manifest: &RawManifest, at: &ManifestRef) -> Result<Response, StoreError> {
+    for pause in BLOB_PAUSES {
+        match put_once(client, manifest, at) {
+            Err(StoreError::Registry(error)) if misses_a_blob(&error) => tracing::debug!(%error, "asking again in {pause:?}"),
+            answered => return answered,
+        }
+        client.retry().pause(pause);
+    }
+    put_once(client, manifest, at)
+}
+
+fn misses_a_blob(error: &RegistryError) -> bool {
+    matches!(error, RegistryError::Unexpected { message, .. } if message.contains("BLOB_UNKNOWN"))
+}
+
+fn put_once(client: &Client, manifest: &RawManifest, at: &ManifestRef) -> Result<Response, StoreError> {
     let call = Call::new(Method::PUT, format!("manifests/{at}")).with(CONTENT_TYPE, &manifest.media_type).body(manifest.bytes.clone());
     let response = client.call(&call)?;
     match response.status.as_u16() {

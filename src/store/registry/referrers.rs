@@ -5,7 +5,7 @@
 //! that is needed cannot be told from a missing `OCI-Subject` alone: Quay never sends it, though it lists referrers since 3.12.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use reqwest::header::ACCEPT;
@@ -21,10 +21,14 @@ use crate::store::StoreError;
 
 /// More referrers of one image than a reader needs to look at.
 const MAX_REFERRERS: usize = 4096;
-/// How often the list is written before others are said to be too busy with it.
-const ATTEMPTS: u32 = 8;
-/// After this much time a writer that read the list before us has overwritten it, if it ever will.
+/// How often the list is written before others are said to be too busy with it. Were eight writers to move in step, each try would
+/// see one of them done.
+const ATTEMPTS: u32 = 24;
+/// After this much time a writer that read the list before us has overwritten it, if it ever will; longer where reading and writing
+/// took us longer, for then it takes others longer too.
 const SETTLE: Duration = Duration::from_millis(100);
+/// No pause is longer, however slow the registry.
+const LONGEST_SETTLE: Duration = Duration::from_secs(2);
 
 /// The parts of a manifest that make it a referrer.
 #[derive(Deserialize)]
@@ -120,6 +124,7 @@ fn add_to_fallback(client: &Client, entry: &Descriptor, subject: &Digest) -> Res
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     for _ in 0..ATTEMPTS {
+        let start = Instant::now();
         let mut index = fallback(client, subject)?;
         if index.manifests.iter().any(|known| known.digest == entry.digest) {
             return Ok(());
@@ -127,14 +132,26 @@ fn add_to_fallback(client: &Client, entry: &Descriptor, subject: &Digest) -> Res
         index.manifests.push(entry.clone());
         let raw = RawManifest::index(&index).map_err(|source| crate::oci::InvalidManifest::Json { digest: *subject, source })?;
         manifest::put_alone(client, &raw, &fallback_tag(subject))?;
-        client.retry().pause(SETTLE.mul_f64(0.5 + dice()));
+        client.retry().pause(settling_time(start.elapsed(), dice()));
     }
     Err(RegistryError::ReferrersContended { tag: fallback_tag(subject).to_string() }.into())
+}
+
+/// As long as the last try took, and up to once more at random, so that writers fall out of step.
+fn settling_time(window: Duration, dice: f64) -> Duration {
+    window.max(SETTLE).mul_f64(1.0 + dice).min(LONGEST_SETTLE)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_pause_outlasts_another_writers_window_and_has_an_end() {
+        for (window, dice, pause) in [(0, 0.0, 100), (0, 0.5, 150), (300, 0.0, 300), (300, 0.5, 450), (9000, 0.9, 2000)] {
+            assert_eq!(settling_time(Duration::from_millis(window), dice), Duration::from_millis(pause), "{window} {dice}");
+        }
+    }
 
     #[test]
     fn an_entry_of_the_fallback_index_can_be_filtered() {

@@ -96,6 +96,19 @@ fn a_manifest_put_that_breaks_off_is_repeated() {
 }
 
 #[test]
+fn a_blob_that_the_registry_misses_for_a_moment_is_waited_for() {
+    let unknown = r#"{"errors":[{"code":"DIGEST_INVALID"},{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown to registry"}]}"#;
+    for (refusals, succeeds) in [(3, true), (4, false)] {
+        let server = Server::start(move |seen, before| match seen.method.as_str() {
+            "PUT" if before < refusals => Reply::new(400).body(unknown),
+            _ => willing(seen),
+        });
+        let put = open(&server).store.put_manifest(&image(), &tag("v1"));
+        assert_eq!((put.is_ok(), server.lines().len()), (succeeds, 4), "{put:?}");
+    }
+}
+
+#[test]
 fn a_registry_that_lists_referrers_gets_no_fallback_index() {
     let (subject, raw) = (image(), referrer(&image()));
     let by_digest = ManifestRef::Digest(raw.digest());
