@@ -19,7 +19,7 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
-        let password = PasswordSource::choose(self.password_file.clone())?.read_new()?;
+        let password = PasswordSource::choose(self.password_file.clone(), None)?.read_new()?;
         let prefix = self.output_key_prefix.file_name().and_then(|name| name.to_str()).unwrap_or("cosign");
         let dir = self.output_key_prefix.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let pair = keygen(dir, prefix, &password)?;

@@ -1,12 +1,17 @@
 //! Options that several verbs share.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
 
 use crate::kserve::{Delivery, Generation};
 use crate::oci::{Annotations, Location, Timestamp};
 use crate::rollout::RolloutError;
 use crate::store::{self, Access, Store, StoreOptions};
+use crate::trust::KeySource;
 
 use super::CliError;
 
@@ -49,6 +54,21 @@ pub(super) fn image(what: &str) -> Result<Option<Location>, CliError> {
         // `model.onnx` with a slip of the pen is about a file, not about a registry called "model.onnx".
         Err(_) if !what.contains(':') => Ok(None),
         Err(error) => Err(CliError::Location(error)),
+    }
+}
+
+/// A word that names a key. clap's own message would repeat a wrong word, which may be a key or hold a PIN.
+#[derive(Clone)]
+pub(super) struct KeyParser;
+
+impl TypedValueParser for KeyParser {
+    type Value = KeySource;
+
+    fn parse_ref(&self, command: &clap::Command, _: Option<&clap::Arg>, word: &OsStr) -> Result<KeySource, clap::Error> {
+        KeySource::try_from(word).map_err(|error| {
+            let message = format!("invalid value for '--key <KEY>': {error}\n\nhint: {}\n", error.hint());
+            clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command)
+        })
     }
 }
 

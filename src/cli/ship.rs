@@ -20,7 +20,7 @@ use crate::rollout::{
     CommitId, CommitNote, Repository, RolloutError, Service, SiteChange, SiteName, commit_message, current_delivery, plan,
 };
 use crate::store::{Access, Store};
-use crate::trust::Signer;
+use crate::trust::{Scope, Signer};
 
 /// The verb's options.
 #[derive(Debug, clap::Args)]
@@ -161,7 +161,8 @@ impl Args {
     /// Signs what was pushed, by its digest, and checks it as a consumer would.
     fn prove(&self, ui: &Ui, found: &Found, name: &Reference, signer: &Signer) -> Result<(), CliError> {
         let identities = if self.signing.has_identities() { self.signing.identities(&self.image)? } else { vec![name.to_string()] };
-        let (signed, time) = timed(|| sign::sign_found(found, &identities, signer))?;
+        let (signed, time) = timed(|| sign::sign_found(found, &identities, signer, Scope::All))?;
+        signed.warnings.iter().for_each(|warning| ui.warn(warning));
         ui.step("sign", sign::summary(&signed), time);
         let asked = identities.first().map(String::as_str);
         let (report, time) = timed(|| verify::verify_found(found, &signer.trusted(), asked, Some(&signed)))?;

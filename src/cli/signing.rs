@@ -3,17 +3,18 @@
 use std::path::PathBuf;
 
 use super::CliError;
+use super::options::KeyParser;
 use crate::oci::{Location, ManifestRef};
-use crate::trust::{PasswordSource, PrivateKey, Signer};
+use crate::trust::{KeySource, Signer};
 
 /// Who signs, and under which names.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Signing")]
 pub(super) struct SigningArgs {
-    /// The private key: cosign's encrypted form, or PKCS8 PEM (P-256)
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
-    /// A file that holds the key's password [default: COSIGN_PASSWORD, else a prompt]
+    /// The private key: a PEM file, env://VARIABLE, or a folder with cosign.key and cosign.password (a mounted secret)
+    #[arg(long, value_name = "KEY", value_parser = KeyParser)]
+    key: KeySource,
+    /// A file that holds the key's password [default: COSIGN_PASSWORD, else the folder's cosign.password, else a prompt]
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
     /// A name under which consumers know the image, such as quay.io/org/model:v1; may be repeated [default: the tag]
@@ -24,7 +25,7 @@ pub(super) struct SigningArgs {
 impl SigningArgs {
     /// Loads the key; the password is asked for only if the key is encrypted.
     pub(super) fn signer(&self) -> Result<Signer, CliError> {
-        Ok(Signer::Key(PrivateKey::load(&self.key, &|| PasswordSource::choose(self.password_file.clone())?.read())?))
+        Ok(Signer::Key(self.key.private_key(self.password_file.as_deref())?))
     }
 
     /// Whether the user named identities.

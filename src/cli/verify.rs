@@ -1,14 +1,12 @@
 //! `modelcar verify`.
 
-use std::path::{Path, PathBuf};
-
 use super::CliError;
-use super::options::{self, Format, RegistryArgs};
+use super::options::{self, Format, KeyParser, RegistryArgs};
 use super::resolve::Found;
 use crate::oci::Location;
 use crate::report::{Ui, timed, trust};
 use crate::store::Access;
-use crate::trust::{KeyError, PublicKey, Reason, Refusal, SignReport, Trusted, VerifyReport, VerifyRequest, verify};
+use crate::trust::{KeyError, KeySource, PublicKey, Reason, Refusal, SignReport, Trusted, VerifyReport, VerifyRequest, verify};
 
 /// The verb's options.
 #[derive(Debug, clap::Args)]
@@ -16,9 +14,9 @@ pub(super) struct Args {
     /// The image
     #[arg(value_name = "REF", value_parser = options::location)]
     image: Location,
-    /// A public key whose signature is accepted; may be repeated
-    #[arg(long, value_name = "FILE", required = true)]
-    key: Vec<PathBuf>,
+    /// A public key whose signature is accepted: a PEM file, env://VARIABLE, or a folder with cosign.pub; may be repeated
+    #[arg(long, value_name = "KEY", required = true, value_parser = KeyParser)]
+    key: Vec<KeySource>,
     /// The name that the signature must be for [default: the name asked for]
     #[arg(long, value_name = "REF")]
     identity: Option<String>,
@@ -31,7 +29,7 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
-        let trusted = Trusted { keys: self.key.iter().map(|path| self.load(path)).collect::<Result<_, _>>()? };
+        let trusted = Trusted { keys: self.key.iter().map(|key| self.load(key)).collect::<Result<_, _>>()? };
         let found = Found::at(&self.image, &self.registry, Access::Read)?;
         let identity = self.identity.clone().or_else(|| found.location.reference().map(|reference| reference.to_string()));
         let (report, time) = timed(|| verify_found(&found, &trusted, identity.as_deref(), None))?;
@@ -60,8 +58,8 @@ fn hint(refusal: &Refusal) -> String {
 
 impl Args {
     /// A key that is damaged verifies nothing: that is a refusal, and not a failure to check.
-    fn load(&self, path: &Path) -> Result<PublicKey, CliError> {
-        PublicKey::load(path).map_err(|error| match error {
+    fn load(&self, key: &KeySource) -> Result<PublicKey, CliError> {
+        key.public_key().map_err(|error| match error {
             KeyError::Unusable { .. } => {
                 let hint = error.hint();
                 CliError::Refused { image: self.image.to_string(), reasons: reasons(&error), hint }

@@ -15,7 +15,7 @@ use super::bundle::referrer::{self, Attached};
 use super::classic::{self, Wanted, identity, image};
 use super::reason::shown;
 use super::subject::{Subject, subjects};
-use super::{Format, Signer, TrustError, Trusted};
+use super::{Algorithm, Format, Signer, TrustError, Trusted};
 use crate::oci::{Digest, ManifestRef, Platform, RawManifest, Reference};
 use crate::store::Store;
 
@@ -23,6 +23,16 @@ use crate::store::Store;
 const MAX_TRIES: usize = 24;
 /// No pause is longer, however slow the store.
 const MAX_PAUSE: Duration = Duration::from_secs(2);
+
+/// How much of an index is signed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// The index and every manifest in it, so that it passes wherever it is checked.
+    #[default]
+    All,
+    /// What the reference names alone.
+    Named,
+}
 
 /// What to sign, where, under which names and with which key.
 pub struct SignRequest<'a> {
@@ -34,6 +44,8 @@ pub struct SignRequest<'a> {
     pub identities: &'a [String],
     /// Who signs.
     pub signer: &'a Signer,
+    /// How much of an index is signed.
+    pub scope: Scope,
 }
 
 /// What is in place after signing.
@@ -83,6 +95,15 @@ pub enum SignWarning {
         /// What else is there.
         media_type: String,
     },
+    /// The key cannot sign for everybody, so it signs for some.
+    #[error("the key is {}", refusing(*algorithm))]
+    ClassicOnly {
+        /// How it signs.
+        algorithm: Algorithm,
+    },
+    /// Of an index, the index alone is signed.
+    #[error("the index alone is signed: podman and CRI-O check the manifest of the platform they run, and refuse it where that is unsigned")]
+    IndexOnly,
 }
 
 /// Signs the image, and every manifest of an index, under all names and in both formats. Signing again adds nothing.
@@ -97,13 +118,26 @@ pub fn sign(request: &SignRequest<'_>) -> Result<SignReport, TrustError> {
 fn sign_with(request: &SignRequest<'_>, pause: &dyn Fn(Duration)) -> Result<SignReport, TrustError> {
     let identities = identities(request.identities)?;
     let mut subjects = subjects(&request.manifest)?;
+    let warnings = limits(request, &subjects);
+    if request.scope == Scope::Named {
+        subjects.truncate(1);
+    }
     subjects.iter().try_for_each(|subject| subject.fetch(request.store).map(drop))?;
     subjects.rotate_left(1);
-    let mut signing = Signing { request, pause, own: request.signer.trusted(), report: SignReport::default() };
+    let report = SignReport { warnings, ..SignReport::default() };
+    let mut signing = Signing { request, pause, own: request.signer.trusted(), report };
     match signing.write(&subjects, &identities) {
         Ok(()) => Ok(signing.report),
         Err(source) => Err(TrustError::Incomplete { signed: Box::new(signing.report), source: Box::new(source) }),
     }
+}
+
+/// Whom these signatures will not satisfy, by choice of key and scope.
+fn limits(request: &SignRequest<'_>, subjects: &[Subject]) -> Vec<SignWarning> {
+    let Signer::Key(key) = request.signer;
+    let classic_only = (request.signer.formats() == [Format::Classic]).then(|| SignWarning::ClassicOnly { algorithm: key.public().algorithm() });
+    let index_only = (request.scope == Scope::Named && subjects.len() > 1).then_some(SignWarning::IndexOnly);
+    classic_only.into_iter().chain(index_only).collect()
 }
 
 /// The names to sign, each once.
@@ -131,8 +165,14 @@ struct Job<'a> {
 
 impl Signing<'_> {
     fn write(&mut self, subjects: &[Subject], identities: &[Reference]) -> Result<(), TrustError> {
-        self.write_classic(subjects, identities)?;
-        subjects.iter().try_for_each(|subject| self.write_bundle(subject))
+        let formats = self.request.signer.formats();
+        if formats.contains(&Format::Classic) {
+            self.write_classic(subjects, identities)?;
+        }
+        if formats.contains(&Format::Bundle) {
+            subjects.iter().try_for_each(|subject| self.write_bundle(subject))?;
+        }
+        Ok(())
     }
 
     fn write_classic(&mut self, subjects: &[Subject], identities: &[Reference]) -> Result<(), TrustError> {
@@ -220,6 +260,14 @@ impl SignReport {
             ManifestRef::Tag(_) => None,
         });
         digests.collect()
+    }
+}
+
+/// What kind of key it is, and who will refuse what it signs.
+fn refusing(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::RsaSha256 => "RSA",
+        _ => "ECDSA P-384",
     }
 }
 

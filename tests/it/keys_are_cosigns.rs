@@ -5,7 +5,7 @@ use std::process::Command;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use modelcar::trust::{PrivateKey, PublicKey, keygen};
+use modelcar::trust::{Algorithm, PrivateKey, PublicKey, keygen};
 use zeroize::Zeroizing;
 
 use crate::support;
@@ -65,12 +65,12 @@ fn signatures_verify_in_both_directions() {
     let (Some(verifier), Some(signer)) = (cosign(dir.path()), cosign(dir.path())) else { return };
     let pair = keygen(dir.path(), "k", PASSWORD).unwrap();
     std::fs::write(dir.path().join("message"), b"message").unwrap();
-    let ours = load(&pair.private).sign(b"message");
+    let ours = load(&pair.private).sign(b"message").unwrap();
     std::fs::write(dir.path().join("ours.sig"), STANDARD.encode(ours)).unwrap();
     let common = ["--insecure-ignore-tlog", "--new-bundle-format=false"];
     run(verifier, &[&["verify-blob", "--key", "k.pub", "--signature", "ours.sig"], &common[..], &["message"]].concat());
     let sign = ["sign-blob", "--yes", "--key", "k.key", "--tlog-upload=false", "--use-signing-config=false", "--new-bundle-format=false"];
     let theirs = run(signer, &[&sign[..], &["message"]].concat());
     let theirs = STANDARD.decode(String::from_utf8(theirs).unwrap().trim()).unwrap();
-    assert!(pair.key.verify(b"message", &theirs).is_some());
+    assert_eq!(pair.key.verify(b"message", &theirs), Some(Algorithm::EcdsaP256Sha256));
 }

@@ -13,15 +13,15 @@ use serde::{Deserialize, Serialize};
 use super::dsse::{self, Statement};
 use crate::oci::{Digest, canonical, media_type};
 use crate::trust::reason::shown;
-use crate::trust::{PrivateKey, Proof, Reason, Says, SignedBy, Trusted, Verdict};
+use crate::trust::{PrivateKey, Proof, Reason, Says, SignedBy, TrustError, Trusted, Verdict};
 
 /// Larger bundles are refused unread, in bytes.
 pub(in crate::trust) const MAX_BUNDLE: u64 = 1 << 20;
 
 /// Signs a statement. `hint` tells verifiers which key it was; equal input gives equal bytes.
-pub(in crate::trust) fn sign(statement: &[u8], key: &PrivateKey, hint: String) -> serde_json::Result<Vec<u8>> {
-    let signature = key.sign(&dsse::pae(dsse::PAYLOAD_TYPE, statement));
-    canonical::to_vec(&Bundle {
+pub(in crate::trust) fn sign(statement: &[u8], key: &PrivateKey, hint: String) -> Result<Vec<u8>, TrustError> {
+    let signature = key.sign(&dsse::pae(dsse::PAYLOAD_TYPE, statement))?;
+    Ok(canonical::to_vec(&Bundle {
         media_type: media_type::BUNDLE.to_owned(),
         verification_material: Material::of_key(hint),
         dsse_envelope: Some(Envelope {
@@ -29,7 +29,7 @@ pub(in crate::trust) fn sign(statement: &[u8], key: &PrivateKey, hint: String) -
             payload: STANDARD.encode(statement),
             signatures: vec![Signature { sig: STANDARD.encode(signature) }],
         }),
-    })
+    })?)
 }
 
 /// What a bundle says, and whether one of the trusted says it of this manifest.

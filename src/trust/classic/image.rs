@@ -233,7 +233,7 @@ mod tests {
         let (key, other) = (PrivateKey::generate().unwrap(), PrivateKey::generate().unwrap());
         let [mine, theirs] = [&key, &other].map(|key| Trusted { keys: vec![key.public()] });
         let mut image = SignatureImage::empty();
-        image.push(Layer::new(b"payload", by(&key.sign(b"payload"))));
+        image.push(Layer::new(b"payload", by(&key.sign(b"payload").unwrap())));
         assert!(image.holds(b"payload", &mine));
         assert!(!image.holds(b"payload", &theirs));
         assert!(!image.holds(b"other", &mine));

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::KeySource;
 use crate::exit_code;
 
 /// Why a key could not be used, made or unlocked.
@@ -26,15 +27,32 @@ pub enum KeyError {
         /// The limit in bytes.
         limit: u64,
     },
-    /// The file was read and holds no key modelcar can use.
-    #[error("cannot use the key {}", path.display())]
+    /// The file or variable was read and holds no key modelcar can use.
+    #[error("cannot use the key {key}")]
     Unusable {
-        /// The file.
-        path: PathBuf,
+        /// Where it is.
+        key: KeySource,
         /// Why.
         #[source]
         source: InvalidKey,
     },
+    /// The variable that should hold the key is not there.
+    #[error("the variable {name} is not set")]
+    NoVariable {
+        /// Its name.
+        name: String,
+    },
+    /// Two halves in one folder that are not of one pair.
+    #[error("{} does not belong to {}", public.display(), private.display())]
+    NotAPair {
+        /// The file of the private key.
+        private: PathBuf,
+        /// The file of the public key.
+        public: PathBuf,
+    },
+    /// Whoever keeps the key gave no signature.
+    #[error("the key gave no signature")]
+    Signing,
     /// The key is encrypted, no password is set, and there is nobody to ask.
     #[error("a password is needed, and there is no terminal to ask for it")]
     NoPassword,
@@ -102,16 +120,26 @@ pub enum InvalidKey {
         /// What stands behind BEGIN.
         label: String,
     },
-    /// Not ECDSA over P-256.
-    #[error("it is {algorithm}, and only ECDSA P-256 signatures are accepted by every consumer: {reason}")]
+    /// One that consumers do not verify alike, or do not know.
+    #[error("it is {algorithm}, and modelcar neither signs nor verifies with it: {reason}")]
     Algorithm {
         /// In words.
         algorithm: String,
         /// What would go wrong.
         reason: &'static str,
     },
-    /// The right kind, with bytes that are no point or number of the curve.
-    #[error("it is damaged: no P-256 key inside")]
+    /// An RSA key that is too short to be safe or too long to be quick.
+    #[error("it is RSA with {bits} bits, not {least} to {most}")]
+    Size {
+        /// Of its modulus.
+        bits: usize,
+        /// The fewest.
+        least: usize,
+        /// The most.
+        most: usize,
+    },
+    /// The right kind, with bytes that are no such key.
+    #[error("it is damaged: no usable key inside")]
     Damaged,
     /// The body of an encrypted key is not the JSON that cosign writes.
     #[error("it is damaged: not an encrypted key as cosign writes it")]
@@ -144,9 +172,9 @@ pub enum InvalidKey {
 }
 
 impl KeyError {
-    pub(super) fn unusable(path: &Path) -> impl FnOnce(InvalidKey) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Unusable { path, source }
+    pub(super) fn unusable(key: impl Into<KeySource>) -> impl FnOnce(InvalidKey) -> Self {
+        let key = key.into();
+        move |source| Self::Unusable { key, source }
     }
 
     pub(super) fn write(path: &Path) -> impl FnOnce(io::Error) -> Self {
@@ -157,8 +185,10 @@ impl KeyError {
     /// What the user can do.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Unusable { path, source } => return source.hint(path),
+            Self::Unusable { key, source } => return source.hint(key),
             Self::NoPassword => "set COSIGN_PASSWORD (it may be empty) or name a password file".to_owned(),
+            Self::NoVariable { name } => format!("set {name} to the text of the PEM file"),
+            Self::NotAPair { .. } => "put both halves of one pair into the folder; `cosign public-key` writes the public half".to_owned(),
             Self::Exists { .. } => "choose another prefix, or move the old key away first".to_owned(),
             Self::PasswordsDiffer => "run the command again".to_owned(),
             Self::Read { source, path } if source.kind() == io::ErrorKind::NotFound => {
@@ -175,15 +205,14 @@ impl KeyError {
 }
 
 impl InvalidKey {
-    /// What the user can do about the key in this file.
-    fn hint(&self, path: &Path) -> Option<String> {
-        let path = path.display();
+    /// What the user can do about this key.
+    fn hint(&self, key: &KeySource) -> Option<String> {
         Some(match self {
             Self::WrongPassword => "check COSIGN_PASSWORD or the password file; an empty password is a password too".to_owned(),
             Self::ForeignEncryption { .. } => {
-                format!("decrypt it with `openssl pkcs8 -in {path} -out plain.key`, or make a new pair with `modelcar keygen`")
+                format!("decrypt {key} with `openssl pkcs8 -in FILE -out plain.key`, or make a new pair with `modelcar keygen`")
             }
-            Self::Algorithm { .. } => "make a P-256 pair with `modelcar keygen`".to_owned(),
+            Self::Algorithm { .. } | Self::Size { .. } => "make a P-256 pair with `modelcar keygen`".to_owned(),
             Self::Label { expected: "public", label } if label.contains("PRIVATE") => {
                 "name the public key (cosign.pub) here; the private key only signs".to_owned()
             }

@@ -4,7 +4,8 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{KeyError, PrivateKey, PublicKey};
+use super::ecdsa::P256Key;
+use super::{KeyError, PublicKey, SigningKey as _};
 
 /// What [`keygen()`] wrote.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ pub fn keygen(dir: &Path, prefix: &str, password: &str) -> Result<KeyPair, KeyEr
     for path in [&private, &public] {
         refuse_existing(path)?;
     }
-    let secret = PrivateKey::generate()?;
+    let secret = P256Key::generate()?;
     write_new(&private, secret.to_encrypted_pem(password)?.as_bytes(), 0o600)?;
     let key = secret.public();
     if let Err(error) = write_new(&public, key.to_pem().as_bytes(), 0o644) {
@@ -62,6 +63,7 @@ fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<(), KeyError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trust::PrivateKey;
     use zeroize::Zeroizing;
 
     #[test]

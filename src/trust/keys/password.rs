@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::KeyError;
-use super::read_file;
+use super::{KeyError, read_file};
 
 /// The variable that cosign and Tekton Chains read. Set but empty, it is the empty password.
 const VARIABLE: &str = "COSIGN_PASSWORD";
@@ -24,14 +23,14 @@ pub enum PasswordSource {
 }
 
 impl PasswordSource {
-    /// The named file, else `COSIGN_PASSWORD`, else a prompt.
+    /// The named file, else `COSIGN_PASSWORD`, else the file beside the key, else a prompt.
     ///
     /// # Errors
     /// [`KeyError::NoPassword`] without a file, variable and terminal: a job that nobody watches must fail, not hang
     /// (<https://github.com/sigstore/cosign/issues/156>).
-    pub fn choose(file: Option<PathBuf>) -> Result<Self, KeyError> {
+    pub fn choose(named: Option<PathBuf>, beside: Option<PathBuf>) -> Result<Self, KeyError> {
         let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-        choose_from(file, std::env::var_os(VARIABLE).is_some(), terminal)
+        choose_from(named, std::env::var_os(VARIABLE).is_some(), beside, terminal)
     }
 
     /// The password of a key that exists.
@@ -51,13 +50,16 @@ impl PasswordSource {
     }
 }
 
-fn choose_from(file: Option<PathBuf>, variable: bool, terminal: bool) -> Result<PasswordSource, KeyError> {
-    match (file, variable, terminal) {
-        (Some(path), _, _) => Ok(PasswordSource::File(path)),
-        (None, true, _) => Ok(PasswordSource::Environment),
-        (None, false, true) => Ok(PasswordSource::Terminal),
-        (None, false, false) => Err(KeyError::NoPassword),
-    }
+pub(super) fn choose_from(
+    named: Option<PathBuf>,
+    variable: bool,
+    beside: Option<PathBuf>,
+    terminal: bool,
+) -> Result<PasswordSource, KeyError> {
+    let environment = variable.then_some(PasswordSource::Environment);
+    let person = terminal.then_some(PasswordSource::Terminal);
+    let files = (named.map(PasswordSource::File), beside.map(PasswordSource::File));
+    files.0.or(environment).or(files.1).or(person).ok_or(KeyError::NoPassword)
 }
 
 fn from_file(path: &Path) -> Result<Zeroizing<String>, KeyError> {
@@ -81,23 +83,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_goes_before_the_variable_and_the_variable_before_a_prompt() {
-        let file = || Some(PathBuf::from("p"));
+    fn the_named_file_goes_first_then_the_variable_then_the_file_beside_the_key_then_a_prompt() {
+        let (named, beside) = (|| Some(PathBuf::from("named")), || Some(PathBuf::from("beside")));
+        let file = |path: &str| PasswordSource::File(path.into());
         let cases = [
-            (file(), true, true, PasswordSource::File("p".into())),
-            (file(), false, false, PasswordSource::File("p".into())),
-            (None, true, true, PasswordSource::Environment),
-            (None, true, false, PasswordSource::Environment),
-            (None, false, true, PasswordSource::Terminal),
+            (named(), true, beside(), true, file("named")),
+            (named(), false, None, false, file("named")),
+            (None, true, beside(), true, PasswordSource::Environment),
+            (None, true, None, false, PasswordSource::Environment),
+            (None, false, beside(), true, file("beside")),
+            (None, false, None, true, PasswordSource::Terminal),
         ];
-        for (file, variable, terminal, expected) in cases {
-            assert_eq!(choose_from(file, variable, terminal).unwrap(), expected);
+        for (named, variable, beside, terminal, expected) in cases {
+            assert_eq!(choose_from(named, variable, beside, terminal).unwrap(), expected);
         }
     }
 
     #[test]
     fn never_waits_for_a_person_without_a_terminal() {
-        let error = choose_from(None, false, false).unwrap_err();
+        let error = choose_from(None, false, None, false).unwrap_err();
         assert!(matches!(error, KeyError::NoPassword));
         assert!(error.hint().unwrap().contains("COSIGN_PASSWORD"));
     }

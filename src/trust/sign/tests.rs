@@ -18,7 +18,7 @@ fn key() -> Signer {
 
 fn sign_as(store: &dyn Store, manifest: &RawManifest, names: &[&str], signer: &Signer) -> Result<SignReport, TrustError> {
     let identities: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    sign_with(&SignRequest { store, manifest: manifest.clone(), identities: &identities, signer }, &|_| ())
+    sign_with(&SignRequest { store, manifest: manifest.clone(), identities: &identities, signer, scope: Scope::All }, &|_| ())
 }
 
 fn is_verified(store: &dyn Store, manifest: &RawManifest, trusted: &Trusted, name: &str) -> bool {
@@ -59,7 +59,7 @@ fn does_not_wait_when_there_is_nothing_to_add() {
     let manifest = testing::image(&store, "a");
     sign_as(&store, &manifest, &[NAME], &key).unwrap();
     let identities = [NAME.to_owned()];
-    let request = SignRequest { store: &store, manifest, identities: &identities, signer: &key };
+    let request = SignRequest { store: &store, manifest, identities: &identities, signer: &key, scope: Scope::All };
     sign_with(&request, &|_| panic!("waited")).unwrap();
 }
 

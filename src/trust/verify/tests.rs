@@ -6,7 +6,7 @@ use super::*;
 use crate::oci::{Descriptor, ManifestRef, media_type};
 use crate::trust::classic::image;
 use crate::trust::testing::{self, Content, Meddled, MemoryStore};
-use crate::trust::{PrivateKey, PublicKey, SignRequest, Signer, sign};
+use crate::trust::{PrivateKey, PublicKey, Scope, SignRequest, Signer, sign};
 
 const NAME: &str = "q.io/org/iris:v1";
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
@@ -27,7 +27,7 @@ fn signed(make: fn(&MemoryStore) -> RawManifest) -> Signed {
     let manifest = make(&store);
     let identities = [NAME.to_owned()];
     let signer = Signer::Key(key);
-    let report = sign(&SignRequest { store: &store, manifest: manifest.clone(), identities: &identities, signer: &signer }).unwrap();
+    let report = sign(&SignRequest { store: &store, manifest: manifest.clone(), identities: &identities, signer: &signer, scope: Scope::All }).unwrap();
     let Signer::Key(key) = signer;
     Signed { store, manifest, key, report }
 }

@@ -34,7 +34,7 @@ fn over(key: &PrivateKey, statement: &Value) -> Value {
     let payload = serde_json::to_vec(statement).unwrap();
     let mut bundle = made_by(key);
     bundle["dsseEnvelope"]["payload"] = STANDARD.encode(&payload).into();
-    bundle["dsseEnvelope"]["signatures"][0]["sig"] = STANDARD.encode(key.sign(&dsse::pae(dsse::PAYLOAD_TYPE, &payload))).into();
+    bundle["dsseEnvelope"]["signatures"][0]["sig"] = STANDARD.encode(key.sign(&dsse::pae(dsse::PAYLOAD_TYPE, &payload)).unwrap()).into();
     bundle
 }
 
