@@ -116,9 +116,9 @@ pub enum SignedBy {
 pub enum Algorithm {
     /// ECDSA over P-256 with SHA-256: what every consumer checks alike.
     EcdsaP256Sha256,
-    /// ECDSA over P-384 with SHA-256, as podman and CRI-O hash.
+    /// ECDSA over P-384 with SHA-256, as podman and CRI-O hash, and cosign when it verifies.
     EcdsaP384Sha256,
-    /// ECDSA over P-384 with SHA-384, as cosign 3 hashes.
+    /// ECDSA over P-384 with SHA-384, as cosign 2 and 3 sign. Neither verifies it unless told `--signature-digest-algorithm=sha384`.
     EcdsaP384Sha384,
     /// RSA PKCS#1 v1.5 with SHA-256.
     RsaSha256,

@@ -34,9 +34,7 @@ mod verify;
 pub use classic::image::merge as merge_signatures;
 pub use error::TrustError;
 pub use evidence::{Algorithm, Finding, Log, ManifestEvidence, Proof, Says, SignedBy, Trusted, Verdict};
-pub use keys::{
-    InvalidKey, InvalidKeySource, KeyError, KeyPair, KeySource, PasswordSource, PrivateKey, PublicKey, SigningKey, keygen,
-};
+pub use keys::{InvalidKey, InvalidKeySource, KeyError, KeyPair, KeySource, PasswordSource, PrivateKey, PublicKey, SigningKey, keygen};
 pub use reason::Reason;
 pub use sign::{Outcome, Scope, SignReport, SignRequest, SignWarning, Signature, sign};
 pub use signer::Signer;

@@ -96,13 +96,19 @@ pub enum SignWarning {
         media_type: String,
     },
     /// The key cannot sign for everybody, so it signs for some.
-    #[error("the key is {}", refusing(*algorithm))]
+    #[error(
+        "the key is {}, so classic signatures alone are written: podman, CRI-O, OpenShift, cosign 2 and 3 accept them, cosign 4 and \
+         others that want a bundle refuse the image; a P-256 key signs for all of them"
+        , kind(*algorithm)
+    )]
     ClassicOnly {
         /// How it signs.
         algorithm: Algorithm,
     },
     /// Of an index, the index alone is signed.
-    #[error("the index alone is signed: podman and CRI-O check the manifest of the platform they run, and refuse it where that is unsigned")]
+    #[error(
+        "the index alone is signed: podman and CRI-O check the manifest of the platform they run, and refuse it where that is unsigned"
+    )]
     IndexOnly,
 }
 
@@ -135,7 +141,8 @@ fn sign_with(request: &SignRequest<'_>, pause: &dyn Fn(Duration)) -> Result<Sign
 /// Whom these signatures will not satisfy, by choice of key and scope.
 fn limits(request: &SignRequest<'_>, subjects: &[Subject]) -> Vec<SignWarning> {
     let Signer::Key(key) = request.signer;
-    let classic_only = (request.signer.formats() == [Format::Classic]).then(|| SignWarning::ClassicOnly { algorithm: key.public().algorithm() });
+    let classic_only =
+        (request.signer.formats() == [Format::Classic]).then(|| SignWarning::ClassicOnly { algorithm: key.public().algorithm() });
     let index_only = (request.scope == Scope::Named && subjects.len() > 1).then_some(SignWarning::IndexOnly);
     classic_only.into_iter().chain(index_only).collect()
 }
@@ -263,11 +270,11 @@ impl SignReport {
     }
 }
 
-/// What kind of key it is, and who will refuse what it signs.
-fn refusing(algorithm: Algorithm) -> &'static str {
+fn kind(algorithm: Algorithm) -> &'static str {
     match algorithm {
+        Algorithm::EcdsaP256Sha256 => "ECDSA P-256",
+        Algorithm::EcdsaP384Sha256 | Algorithm::EcdsaP384Sha384 => "ECDSA P-384",
         Algorithm::RsaSha256 => "RSA",
-        _ => "ECDSA P-384",
     }
 }
 

@@ -37,6 +37,7 @@ mod rollout_recovers;
 mod rollout_site;
 mod rooms_import_downwards;
 mod same_model_same_digest;
+mod secrets_stay_secret;
 mod shell;
 mod shell_grammar;
 mod shell_kserve;

@@ -35,6 +35,37 @@ fn a_key_of_cosign_serves_modelcar_and_is_accepted_by_all() {
     }
 }
 
+/// cosign verifies P-384 over SHA-256 unless told otherwise, though it signs over SHA-384; podman knows SHA-256 alone.
+#[test]
+fn what_p384_and_rsa_keys_sign_is_accepted_by_all_who_read_classic_signatures() {
+    let (Some(field), Some(hosts)) = (Field::new(), Host::both()) else { return };
+    for key in ["p384", "rsa"] {
+        field.import(key);
+        for registry in &hosts {
+            let image = format!("{}/models/{key}:v1", registry.host);
+            let pinned = field.build(&image, &[]);
+            field.sign(&image, key, &[]);
+            for name in [&image, &pinned] {
+                field.expect(name, key, &[CLASSIC, PODMAN]);
+                field.expect(name, "a", NOBODY);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_cosign_signs_with_rsa_is_accepted_by_all() {
+    let (Some(field), Some(hosts)) = (Field::new(), Host::both()) else { return };
+    field.import("rsa");
+    for image in images(&hosts) {
+        let pinned = field.build(&image, &[]);
+        field.cosign_sign(&pinned, "rsa", &[]);
+        field.cosign_sign(&pinned, "rsa", &["--new-bundle-format=false", "--sign-container-identity", &image]);
+        field.expect(&image, "rsa", ALL);
+        field.expect(&image, "a", NOBODY);
+    }
+}
+
 /// cosign ignores the name in a signature; podman and CRI-O do not, and so modelcar does not.
 #[test]
 fn another_tag_of_a_signed_digest_passes_only_once_it_is_signed_too() {

@@ -12,7 +12,7 @@ use crate::oci::Digest;
 /// What everybody verifies alike.
 pub(super) struct P256Key(p256::ecdsa::SigningKey);
 
-/// What podman and CRI-O verify over SHA-256, and cosign 3 over SHA-384.
+/// Signs over SHA-256, which is what everybody verifies by default, though cosign signs over SHA-384.
 pub(super) struct P384Key(p384::ecdsa::SigningKey);
 
 impl P256Key {

@@ -1,8 +1,9 @@
 //! Keys: where they come from, what they are, how they sign and verify.
 //!
 //! ECDSA over P-256 is the one algorithm that cosign, podman, CRI-O, Kyverno and Conforma verify alike, and the one that
-//! modelcar makes. Others are read, as they are in use: for P-384 cosign 3 hashes with SHA-384 and containers/image with
-//! SHA-256, so both are verified, and modelcar signs as containers/image hashes; RSA is PKCS#1 v1.5 over SHA-256 everywhere.
+//! modelcar makes. Others are read, as they are in use. RSA is PKCS#1 v1.5 over SHA-256 everywhere. With P-384 cosign signs over
+//! SHA-384, and it verifies over SHA-256 unless told otherwise, as containers/image always does: so both are verified here, and
+//! modelcar signs over SHA-256.
 //! Ed25519 and P-521 look as if they worked and do not: cosign signs a hash with Ed25519 and containers/image the message.
 //! They are refused by name.
 //!

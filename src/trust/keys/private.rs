@@ -48,8 +48,8 @@ impl PrivateKey {
         Self::from_pem(&read_text(path)?, &KeySource::Path(path.to_owned()), password)
     }
 
-    /// Reads the text of a key file that came from `source`.
-    pub(super) fn from_pem(text: &str, source: &KeySource, password: Password<'_>) -> Result<Self, KeyError> {
+    /// Reads the text of a key file; `source` is what errors call it.
+    pub fn from_pem(text: &str, source: &KeySource, password: Password<'_>) -> Result<Self, KeyError> {
         let encrypted = match parse(text).map_err(KeyError::unusable(source))? {
             KeyFile::Plain(key) => return Ok(key),
             KeyFile::Encrypted(encrypted) => encrypted,

@@ -69,3 +69,33 @@ fn ensure_size(bits: Option<usize>) -> Result<(), InvalidKey> {
     let bits = bits.ok_or(InvalidKey::Damaged)?;
     if BITS.contains(&bits) { Ok(()) } else { Err(InvalidKey::Size { bits, least: *BITS.start(), most: *BITS.end() }) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An `RSAPublicKey` of so many bits, at least 2040; its modulus is no product of two primes.
+    fn public(bits: usize) -> Vec<u8> {
+        let modulus = [&[0][..], &vec![0xff; bits / 8]].concat();
+        let integer = |bytes: &[u8]| [&[2, 0x82][..], &u16::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat();
+        let body = [integer(&modulus), vec![2, 3, 1, 0, 1]].concat();
+        [&[0x30, 0x82][..], &u16::try_from(body.len()).unwrap().to_be_bytes(), &body].concat()
+    }
+
+    #[test]
+    fn only_keys_that_are_safe_and_quick_are_read() {
+        for bits in [2040, 8200, 16384, 32768] {
+            assert!(matches!(spki(&public(bits)), Err(InvalidKey::Size { bits: found, .. }) if found == bits), "{bits}");
+        }
+        for bits in [2048, 3072, 4096, 8192] {
+            assert!(spki(&public(bits)).is_ok(), "{bits}");
+        }
+    }
+
+    #[test]
+    fn a_key_without_numbers_is_damaged() {
+        for der in [&[][..], &[0x30, 0], &[0x30, 3, 2, 1, 0]] {
+            assert!(matches!(spki(der), Err(InvalidKey::Damaged | InvalidKey::Size { bits: 0, .. })), "{der:?}");
+        }
+    }
+}

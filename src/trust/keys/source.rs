@@ -117,7 +117,8 @@ impl KeySource {
     /// # Errors
     /// [`KeyError::NotAPair`] where the folder's `cosign.pub` belongs to another key.
     pub fn private_key(&self, password_file: Option<&Path>) -> Result<PrivateKey, KeyError> {
-        let password: Password<'_> = &|| PasswordSource::choose(password_file.map(Path::to_owned), self.folder().and_then(password_in))?.read();
+        let password: Password<'_> =
+            &|| PasswordSource::choose(password_file.map(Path::to_owned), self.folder().and_then(password_in))?.read();
         match (self, self.folder()) {
             (Self::Variable(name), _) => PrivateKey::from_pem(&read_variable(name)?, self, password),
             (Self::Path(_), Some(folder)) => private_key_in(folder, password),

@@ -1,11 +1,14 @@
 use std::cell::Cell;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 
+use super::ecdsa::P256Key;
 use super::*;
+use crate::trust::Algorithm;
 
 fn file(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/keys").join(name)
@@ -39,23 +42,29 @@ fn writes_the_public_key_byte_for_byte_as_openssl_and_cosign() {
 }
 
 #[test]
-fn refuses_other_algorithms_by_name() {
-    let table = [
-        ("p384.key", "P-384"),
-        ("p384-sec1.key", "P-384"),
-        ("p521.key", "P-521"),
-        ("ed25519.key", "Ed25519"),
-        ("rsa.key", "RSA"),
-        ("rsa-pkcs1.key", "RSA"),
-    ];
-    for (name, algorithm) in table {
-        let error = load(name).unwrap_err();
-        assert!(reason(&error).contains(algorithm), "{name}: {}", reason(&error));
-        assert!(error.hint().unwrap().contains("keygen"), "{name}");
+fn reads_p384_and_rsa_from_every_form_too() {
+    let forms = [("p384", ["p384.key", "p384-sec1.key", "p384-cosign.key"]), ("rsa", ["rsa.key", "rsa-pkcs1.key", "rsa-cosign.key"])];
+    for (kind, names) in forms {
+        let public = PublicKey::load(&file(&format!("{kind}.pub"))).unwrap();
+        assert_eq!(public.to_pem(), std::fs::read_to_string(file(&format!("{kind}.pub"))).unwrap(), "{kind}");
+        for name in names {
+            assert_eq!(load(name).unwrap().public(), public, "{name}");
+        }
     }
-    for (name, algorithm) in [("p384.pub", "P-384"), ("ed25519.pub", "Ed25519"), ("rsa.pub", "RSA")] {
-        let error = PublicKey::load(&file(name)).unwrap_err();
-        assert!(reason(&error).contains(algorithm), "{name}: {}", reason(&error));
+}
+
+#[test]
+fn refuses_other_algorithms_by_name_and_says_why() {
+    let table =
+        [("p521", "P-521", "SHA-512"), ("ed25519", "Ed25519", "the message itself"), ("rsa-1024", "RSA with 1024 bits", "2048 to 8192")];
+    for (name, algorithm, why) in table {
+        let private = load(&format!("{name}.key")).unwrap_err();
+        let public = PublicKey::load(&file(&format!("{name}.pub"))).unwrap_err();
+        for error in [private, public] {
+            let reason = reason(&error);
+            assert!(reason.contains(algorithm) && reason.contains(why), "{name}: {reason}");
+            assert!(error.hint().unwrap().contains("keygen"), "{name}");
+        }
     }
 }
 
@@ -130,9 +139,23 @@ fn refuses_files_that_are_no_keys() {
     assert!(matches!(load(), KeyError::Unusable { source: InvalidKey::Damaged, .. }));
 }
 
+/// With the number of another curve, or of none, a key must not pass for one of ours.
+#[test]
+fn refuses_sec1_keys_that_name_no_curve_or_another() {
+    let sec1 = pem::read(&std::fs::read_to_string(file("p256-sec1.key")).unwrap()).unwrap().bytes;
+    let curve = sec1.windows(8).position(|bytes| bytes == P256.as_bytes()).unwrap();
+    // secp256k1 is one byte shorter, so another curve of the same arc stands for it
+    let mut other = sec1.to_vec();
+    other[curve + 7] = 0x06;
+    let nameless = [&[0x30, 0x25, 2, 1, 1, 4, 0x20][..], &[7; 32]].concat();
+    let read = |der: &[u8]| private::parse(&pem::write("EC PRIVATE KEY", der)).err().unwrap();
+    assert!(matches!(read(&other), InvalidKey::Algorithm { .. }), "{:?}", read(&other));
+    assert!(matches!(read(&nameless), InvalidKey::Damaged));
+}
+
 #[test]
 fn what_it_encrypts_it_reads_again() {
-    let key = PrivateKey::generate().unwrap();
+    let key = P256Key::generate().unwrap();
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("k");
     std::fs::write(&path, key.to_encrypted_pem("p\u{e4}ss").unwrap().as_bytes()).unwrap();
@@ -142,7 +165,7 @@ fn what_it_encrypts_it_reads_again() {
 
 #[test]
 fn encrypts_with_the_parameters_of_cosign_2_and_3() {
-    let pem = load("p256.key").unwrap().to_encrypted_pem("x").unwrap();
+    let pem = P256Key::generate().unwrap().to_encrypted_pem("x").unwrap();
     assert!(pem.starts_with("-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n"));
     let envelope: serde_json::Value = serde_json::from_slice(&pem::read(&pem).unwrap().bytes).unwrap();
     assert_eq!(envelope["kdf"]["params"], serde_json::json!({"N": 65536, "r": 8, "p": 1}));
@@ -151,17 +174,59 @@ fn encrypts_with_the_parameters_of_cosign_2_and_3() {
 
 #[test]
 fn signs_the_same_way_every_time_and_verifies_only_its_own() {
-    let (key, other) = (load("p256.key").unwrap(), PrivateKey::generate().unwrap());
-    let signature = key.sign(b"message");
-    assert_eq!(signature, key.sign(b"message"));
-    assert!(key.public().verify(b"message", &signature).is_some());
-    assert!(key.public().verify(b"Message", &signature).is_none());
-    assert!(other.public().verify(b"message", &signature).is_none());
-    for at in 0..signature.len() {
-        let mut flipped = signature.clone();
-        flipped[at] ^= 1;
-        assert!(key.public().verify(b"message", &flipped).is_none(), "byte {at}");
+    let table = [("p256", Algorithm::EcdsaP256Sha256), ("p384", Algorithm::EcdsaP384Sha256), ("rsa", Algorithm::RsaSha256)];
+    for (name, algorithm) in table {
+        let key = load(&format!("{name}.key")).unwrap();
+        let public = key.public();
+        let signature = key.sign(b"message").unwrap();
+        assert_eq!(signature, key.sign(b"message").unwrap(), "{name}");
+        assert_eq!(public.verify(b"message", &signature), Some(algorithm));
+        assert_eq!(public.algorithm(), algorithm);
+        assert_eq!(public.verify(b"Message", &signature), None, "{name}");
+        for at in 0..signature.len() {
+            let mut flipped = signature.clone();
+            flipped[at] ^= 1;
+            assert_eq!(public.verify(b"message", &flipped), None, "{name}, byte {at}");
+        }
+        for cut in [&[][..], &signature[1..], &signature[..signature.len() - 1]] {
+            assert_eq!(public.verify(b"message", cut), None, "{name}");
+        }
+        for (other, _) in table.iter().filter(|(other, _)| *other != name) {
+            assert_eq!(load(&format!("{other}.key")).unwrap().public().verify(b"message", &signature), None, "{name} by {other}");
+        }
     }
+}
+
+/// openssl dgst -sha384 -sign p384.key, of `message`: the hash with which cosign signs.
+#[test]
+fn tells_which_hash_a_p384_signature_is_over() {
+    let signature = "MGUCMQDJFseVd6kGiJpl6iSD2WdX3FVAkN8rpHZdcBj+WHJkWq6Gjgh402iNowCAXwhagWkCMHS8rKhFgFUT9drPbN5J7+o87A0+NOpaarIpCLxMo5DSP1g4zm9c9NedHNq0ZQJE1A==";
+    let signature = STANDARD.decode(signature).unwrap();
+    let public = PublicKey::load(&file("p384.pub")).unwrap();
+    assert_eq!(public.verify(b"message", &signature), Some(Algorithm::EcdsaP384Sha384));
+    assert_eq!(public.verify(b"Message", &signature), None);
+}
+
+/// A key in a token or a key service, that may also fail.
+struct Token(Option<PrivateKey>);
+
+impl SigningKey for Token {
+    fn public(&self) -> PublicKey {
+        load("p256.key").unwrap().public()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        self.0.as_ref().ok_or(KeyError::Signing)?.sign(message)
+    }
+}
+
+#[test]
+fn a_key_that_somebody_else_keeps_signs_as_one_from_a_file_does() {
+    let key = PrivateKey::held_by(Token(Some(load("p256.key").unwrap())));
+    let signature = key.sign(b"message").unwrap();
+    assert!(key.public().verify(b"message", &signature).is_some());
+    let unplugged = PrivateKey::held_by(Token(None));
+    assert!(matches!(unplugged.sign(b"message"), Err(KeyError::Signing)));
 }
 
 #[test]
@@ -169,14 +234,16 @@ fn openssl_verifies_what_it_signs() {
     let dir = tempfile::tempdir().unwrap();
     let (message, signature) = (dir.path().join("m"), dir.path().join("s"));
     std::fs::write(&message, b"message").unwrap();
-    std::fs::File::create(&signature).unwrap().write_all(&load("p256.key").unwrap().sign(b"message")).unwrap();
-    let mut openssl = Command::new("openssl");
-    openssl.args(["dgst", "-sha256", "-verify"]).arg(file("p256.pub")).arg("-signature").arg(&signature).arg(&message);
-    let Ok(output) = openssl.output() else {
-        assert!(std::env::var_os("MODELCAR_REQUIRE_PEERS").is_none_or(|value| value != "1"), "openssl not found");
-        return eprintln!("SKIPPED: openssl not found");
-    };
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for name in ["p256", "p384", "rsa"] {
+        std::fs::write(&signature, load(&format!("{name}.key")).unwrap().sign(b"message").unwrap()).unwrap();
+        let mut openssl = Command::new("openssl");
+        openssl.args(["dgst", "-sha256", "-verify"]).arg(file(&format!("{name}.pub"))).arg("-signature").arg(&signature).arg(&message);
+        let Ok(output) = openssl.output() else {
+            assert!(std::env::var_os("MODELCAR_REQUIRE_PEERS").is_none_or(|value| value != "1"), "openssl not found");
+            return eprintln!("SKIPPED: openssl not found");
+        };
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    }
 }
 
 #[test]
@@ -194,23 +261,31 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
     fn parsers_never_panic(label in "[A-Z ]{0,30}", bytes in proptest::collection::vec(any::<u8>(), 0..200), text: String) {
-        let _ = parse_private(&text);
+        let _ = private::parse(&text);
         let _ = PublicKey::from_pem(&text);
-        for label in [label.as_str(), "PRIVATE KEY", "EC PRIVATE KEY", "PUBLIC KEY", encrypted::LABEL] {
+        for label in [label.as_str(), "PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY", "PUBLIC KEY", encrypted::LABEL] {
             let pem = pem::write(label, &bytes);
-            let _ = parse_private(&pem);
+            let _ = private::parse(&pem);
             let _ = PublicKey::from_pem(&pem);
         }
     }
 
     #[test]
-    fn damaged_keys_never_panic(name in prop_oneof![Just("p256.key"), Just("p384.key"), Just("n65536.key"), Just("p256.pub")], at: usize, byte: u8) {
+    fn damaged_keys_never_panic(name in prop_oneof![
+        Just("p256.key"),
+        Just("p384-sec1.key"),
+        Just("rsa.key"),
+        Just("rsa-pkcs1.key"),
+        Just("n65536.key"),
+        Just("p256.pub"),
+        Just("rsa.pub"),
+    ], at: usize, byte: u8) {
         let mut bytes = pem::read(&std::fs::read_to_string(file(name)).unwrap()).unwrap().bytes;
         let at = at % bytes.len();
         bytes[at] = byte;
-        for label in ["PRIVATE KEY", "PUBLIC KEY", encrypted::LABEL] {
+        for label in ["PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY", "PUBLIC KEY", encrypted::LABEL] {
             let pem = pem::write(label, &bytes);
-            let _ = parse_private(&pem);
+            let _ = private::parse(&pem);
             let _ = PublicKey::from_pem(&pem);
         }
     }

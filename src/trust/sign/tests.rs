@@ -21,6 +21,12 @@ fn sign_as(store: &dyn Store, manifest: &RawManifest, names: &[&str], signer: &S
     sign_with(&SignRequest { store, manifest: manifest.clone(), identities: &identities, signer, scope: Scope::All }, &|_| ())
 }
 
+/// A key of another kind than P-256.
+fn key_from(name: &str) -> Signer {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/keys").join(name);
+    Signer::Key(PrivateKey::load(&file, &|| panic!("asked for a password")).unwrap())
+}
+
 fn is_verified(store: &dyn Store, manifest: &RawManifest, trusted: &Trusted, name: &str) -> bool {
     let request = VerifyRequest { store, manifest: manifest.clone(), trusted, identity: Some(name), just_signed: None };
     verify(&request).unwrap().refusals().is_empty()
@@ -40,6 +46,41 @@ fn signs_index_and_children_for_both_worlds() {
     assert_eq!(kinds, [world(Format::Classic), world(Format::Bundle)].concat());
     assert!(report.signatures.iter().all(|signature| signature.outcome == Outcome::Added));
     assert!(is_verified(&store, &index, &key.trusted(), NAME));
+}
+
+#[test]
+fn keys_that_bundle_readers_disagree_on_sign_classic_and_say_so() {
+    for (name, kind) in [("p384.key", "ECDSA P-384"), ("rsa.key", "RSA")] {
+        let (store, key) = (MemoryStore::default(), key_from(name));
+        let index = testing::index(&store);
+        let report = sign_as(&store, &index, &[NAME], &key).unwrap();
+        assert_eq!(report.signatures.len(), 3, "{name}");
+        assert!(report.signatures.iter().all(|signature| signature.format == Format::Classic), "{name}");
+        assert!(store.referrers(&index.digest()).unwrap().is_empty(), "{name}");
+        let [warning] = &report.warnings[..] else { panic!("{:?}", report.warnings) };
+        assert!(warning.to_string().contains(kind) && warning.to_string().contains("cosign 4"), "{warning}");
+        let again = sign_as(&store, &index, &[NAME], &key).unwrap();
+        assert!(again.signatures.iter().all(|signature| signature.outcome == Outcome::AlreadyThere), "{name}");
+    }
+}
+
+#[test]
+fn what_is_named_alone_is_signed_alone_and_the_children_are_missed() {
+    let (store, key) = (MemoryStore::default(), key());
+    let (index, identities) = (testing::index(&store), [NAME.to_owned()]);
+    let named = |manifest: &RawManifest| {
+        let manifest = manifest.clone();
+        let request = SignRequest { store: &store, manifest, identities: &identities, signer: &key, scope: Scope::Named };
+        sign_with(&request, &|_| ()).unwrap()
+    };
+    let report = named(&index);
+    assert!(report.signatures.iter().all(|signature| signature.digest == index.digest()));
+    assert_eq!((report.signatures.len(), report.warnings), (2, vec![SignWarning::IndexOnly]));
+    assert!(!is_verified(&store, &index, &key.trusted(), NAME));
+
+    let image = testing::image(&store, "alone");
+    assert_eq!(named(&image).warnings, []);
+    assert!(is_verified(&store, &image, &key.trusted(), NAME));
 }
 
 #[test]

@@ -27,7 +27,9 @@ fn signed(make: fn(&MemoryStore) -> RawManifest) -> Signed {
     let manifest = make(&store);
     let identities = [NAME.to_owned()];
     let signer = Signer::Key(key);
-    let report = sign(&SignRequest { store: &store, manifest: manifest.clone(), identities: &identities, signer: &signer, scope: Scope::All }).unwrap();
+    let report =
+        sign(&SignRequest { store: &store, manifest: manifest.clone(), identities: &identities, signer: &signer, scope: Scope::All })
+            .unwrap();
     let Signer::Key(key) = signer;
     Signed { store, manifest, key, report }
 }
@@ -77,7 +79,7 @@ impl Signed {
             layer["digest"] = Digest::of(&new).to_string().into();
             layer["size"] = new.len().into();
             if let Some(key) = resign {
-                layer["annotations"][SIGNATURE] = STANDARD.encode(key.sign(&new)).into();
+                layer["annotations"][SIGNATURE] = STANDARD.encode(key.sign(&new).unwrap()).into();
             }
             content.blobs.insert(Digest::of(&new), new);
         });

@@ -73,6 +73,11 @@ impl Registry {
         file
     }
 
+    /// Where the registry keeps what was pushed.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
     /// The registry's log so far: one line per request, in Apache's format.
     pub(crate) fn log(&self) -> String {
         log(self.dir.path())

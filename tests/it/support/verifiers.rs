@@ -116,6 +116,12 @@ impl Field {
         Some(field)
     }
 
+    /// Has cosign encrypt one of the key pairs in `testdata/keys`.
+    pub fn import(&self, name: &str) {
+        let plain = repo_root().join(format!("testdata/keys/{name}.key"));
+        run(self.cosign().args(["import-key-pair", "--yes", "--output-key-prefix", name, "--key"]).arg(plain));
+    }
+
     /// A file at home.
     pub fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
