@@ -57,7 +57,8 @@ pub(super) fn image(what: &str) -> Result<Option<Location>, CliError> {
     }
 }
 
-/// A word that names a key. clap's own message would repeat a wrong word, which may be a key or hold a PIN.
+/// A word that names a key. clap's own message would repeat a wrong word, which may be a key or hold a PIN; the options that use
+/// this allow hyphens in front, because PEM begins with them.
 #[derive(Clone)]
 pub(super) struct KeyParser;
 

@@ -12,7 +12,7 @@ use crate::trust::{KeySource, Signer};
 #[command(next_help_heading = "Signing")]
 pub(super) struct SigningArgs {
     /// The private key: a PEM file, env://VARIABLE, or a folder with cosign.key and cosign.password (a mounted secret)
-    #[arg(long, value_name = "KEY", value_parser = KeyParser)]
+    #[arg(long, value_name = "KEY", value_parser = KeyParser, allow_hyphen_values = true)]
     key: KeySource,
     /// A file that holds the key's password [default: COSIGN_PASSWORD, else the folder's cosign.password, else a prompt]
     #[arg(long, value_name = "FILE")]

@@ -15,7 +15,7 @@ pub(super) struct Args {
     #[arg(value_name = "REF", value_parser = options::location)]
     image: Location,
     /// A public key whose signature is accepted: a PEM file, env://VARIABLE, or a folder with cosign.pub; may be repeated
-    #[arg(long, value_name = "KEY", required = true, value_parser = KeyParser)]
+    #[arg(long, value_name = "KEY", required = true, value_parser = KeyParser, allow_hyphen_values = true)]
     key: Vec<KeySource>,
     /// The name that the signature must be for [default: the name asked for]
     #[arg(long, value_name = "REF")]

@@ -140,11 +140,8 @@ fn sign_with(request: &SignRequest<'_>, pause: &dyn Fn(Duration)) -> Result<Sign
 
 /// Whom these signatures will not satisfy, by choice of key and scope.
 fn limits(request: &SignRequest<'_>, subjects: &[Subject]) -> Vec<SignWarning> {
-    let Signer::Key(key) = request.signer;
-    let classic_only =
-        (request.signer.formats() == [Format::Classic]).then(|| SignWarning::ClassicOnly { algorithm: key.public().algorithm() });
     let index_only = (request.scope == Scope::Named && subjects.len() > 1).then_some(SignWarning::IndexOnly);
-    classic_only.into_iter().chain(index_only).collect()
+    request.signer.limit().into_iter().chain(index_only).collect()
 }
 
 /// The names to sign, each once.

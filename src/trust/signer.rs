@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::bundle::document;
 use super::classic::image::SIGNATURE;
-use super::{Algorithm, Format, PrivateKey, TrustError, Trusted};
+use super::{Algorithm, Format, PrivateKey, SignWarning, TrustError, Trusted};
 use crate::oci::Annotations;
 
 /// Somebody who can sign for both worlds.
@@ -36,6 +36,14 @@ impl Signer {
         match self {
             Self::Key(key) if key.public().algorithm() == Algorithm::EcdsaP256Sha256 => &[Format::Classic, Format::Bundle],
             Self::Key(_) => &[Format::Classic],
+        }
+    }
+
+    /// Whom this signer cannot satisfy.
+    pub(super) fn limit(&self) -> Option<SignWarning> {
+        match self {
+            Self::Key(key) if self.formats() == [Format::Classic] => Some(SignWarning::ClassicOnly { algorithm: key.public().algorithm() }),
+            Self::Key(_) => None,
         }
     }
 

@@ -66,7 +66,7 @@ fn we_read_a_key_that_cosign_3_wrote_even_without_cosign() {
 #[test]
 fn we_read_the_keys_that_cosign_imports_and_verify_what_it_signs_with_them() {
     let kinds = [
-        ("p256-sec1", "p256", Algorithm::EcdsaP256Sha256),
+        ("p256", "p256", Algorithm::EcdsaP256Sha256),
         ("p384-sec1", "p384", Algorithm::EcdsaP384Sha384),
         ("p384", "p384", Algorithm::EcdsaP384Sha384),
         ("rsa-pkcs1", "rsa", Algorithm::RsaSha256),

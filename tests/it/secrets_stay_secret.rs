@@ -23,6 +23,9 @@ const FOLDER_PASSWORD: &str = "canary-folder-password-Ud9bNe36";
 const WRONG_PASSWORD: &str = "canary-wrong-password-Ph2vCs64";
 const WRONG_LOGIN: &str = "canary-wrong-login-Kf5yGa98";
 
+/// Names and values.
+type Variables<'a> = &'a [(&'a str, &'a str)];
+
 /// A home whose folder `secrets` alone may hold secrets.
 struct World {
     home: tempfile::TempDir,
@@ -54,7 +57,7 @@ impl World {
     }
 
     /// A line of words, run at home as loudly as it can.
-    fn command(&self, line: &str, variables: &[(&str, &str)]) -> Command {
+    fn command(&self, line: &str, variables: Variables) -> Command {
         let mut command = modelcar(self.home.path());
         command.current_dir(self.home.path()).env("TMPDIR", self.path("tmp")).envs(variables.iter().copied()).stdin(Stdio::null());
         command.args(line.split_whitespace()).arg("-vv");
@@ -62,7 +65,7 @@ impl World {
     }
 
     #[track_caller]
-    fn run(&self, line: &str, variables: &[(&str, &str)], code: i32) -> String {
+    fn run(&self, line: &str, variables: Variables, code: i32) -> String {
         let said = said(&self.command(line, variables).output().unwrap(), code, line);
         self.expect_none(&format!("the output of `{line}`"), said.as_bytes());
         said
@@ -70,7 +73,7 @@ impl World {
 
     /// Runs until the registry that `line` names is asked, and looks at the process while it waits there.
     #[track_caller]
-    fn run_against(&self, stalled: &Stalled, line: &str, variables: &[(&str, &str)]) {
+    fn run_against(&self, stalled: &Stalled, line: &str, variables: Variables) {
         let line = line.replace("HOST", &stalled.host);
         let mut command = self.command(&line, variables);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -134,13 +137,17 @@ fn secrets() -> Vec<(&'static str, Vec<String>)> {
 }
 
 fn forms(secret: &[u8]) -> Vec<String> {
-    let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex(secret);
     // behind zero, one or two other bytes; what depends on the neighbours is cut off
     let base64 = (0..3).map(|shift| {
         let text = STANDARD.encode([&[0; 2][..shift], secret].concat());
         text[4 * shift.min(1)..text.len() / 4 * 4 - 4].to_owned()
     });
     [latin(secret), hex.to_uppercase(), hex].into_iter().chain(base64).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 /// Bytes as characters of the same number, so that text and bytes are searched alike.
@@ -233,7 +240,7 @@ fn what_succeeds_shows_no_secret() {
     let plain = ("CANARY_KEY", key.as_str());
     let image = format!("{}/models/iris:v1", registry.host);
     let auth = "--authfile secrets/auth.json";
-    let lines: [(&str, &[(&str, &str)]); 9] = [
+    let lines: [(&str, Variables); 9] = [
         ("build MODEL -t quay.io/o/iris:v1 -o oci:layout", &[]),
         ("sign oci:layout --key secrets/a.key", &[ENCRYPTED]),
         ("sign oci:layout --key secrets/b.key --password-file secrets/file-password", &[]),
@@ -264,7 +271,7 @@ fn what_fails_shows_no_secret() {
     }
     world.run(&format!("build {MODEL} -t quay.io/o/iris:v1 -o oci:layout"), &[], 0);
     let (key, wrong) = (damaged(&plain_key()), ("COSIGN_PASSWORD", WRONG_PASSWORD));
-    let lines: [(&str, &[(&str, &str)], &str); 8] = [
+    let lines: [(&str, Variables, &str); 8] = [
         ("sign oci:layout --key secrets/a.key", &[wrong], "wrong password"),
         ("sign oci:layout --key secrets/mounted", &[wrong], "wrong password"),
         ("sign oci:layout --key secrets/mounted --password-file secrets/file-password", &[], "wrong password"),
@@ -287,7 +294,7 @@ fn what_fails_shows_no_secret() {
         world.expect_none(&format!("the output for {host}"), &[output.stdout, output.stderr].concat());
     }
     world.expect_clean(world.home.path());
-    world.expect_clean(&registry.data());
+    world.expect_none("the registry's log", registry.log().as_bytes());
     world.expect_no_leftovers();
 }
 
@@ -311,7 +318,7 @@ fn the_process_list_shows_no_secret() {
     world.write("auth.json", &login(&stalled.host, LOGIN));
     let key = plain_key();
     let plain = ("CANARY_KEY", key.as_str());
-    let lines: [(&str, &[(&str, &str)]); 5] = [
+    let lines: [(&str, Variables); 5] = [
         ("sign HOST/o/iris:v1 --key secrets/a.key AUTH", &[ENCRYPTED]),
         ("sign HOST/o/iris:v1 --key env://CANARY_KEY AUTH", &[plain]),
         ("sign HOST/o/iris:v1 --key secrets/b.key --password-file secrets/file-password AUTH", &[]),
@@ -330,7 +337,7 @@ fn the_search_finds_each_form() {
     let secret = FILE_PASSWORD.as_bytes();
     for prefix in ["", "a", "ab", "user:"] {
         let encoded = STANDARD.encode([prefix.as_bytes(), secret, b"!?"].concat());
-        for hidden in [encoded, format!("{prefix}{FILE_PASSWORD}"), secret.iter().map(|byte| format!("{byte:02x}")).collect()] {
+        for hidden in [encoded, format!("{prefix}{FILE_PASSWORD}"), hex(secret)] {
             let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.expect_none("a test", hidden.as_bytes())));
             assert!(found.is_err(), "{hidden} was not found");
         }

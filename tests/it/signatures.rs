@@ -212,6 +212,72 @@ fn without_a_terminal_and_a_password_nothing_hangs() {
 }
 
 #[test]
+fn an_index_signed_alone_is_refused_and_the_warning_says_by_whom() {
+    let bench = Bench::new();
+    bench.build(&["-t", "quay.io/o/iris:v1", "-o", "oci:layout"]);
+    let output = run(bench.command().args(["sign", "oci:layout", "--key", "a.key", "--recursive", "--no-recursive"]));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("podman and CRI-O check the manifest of the platform") && said.contains("one manifest"), "{said}");
+    bench.refused("oci:layout", "a", "(linux/amd64), classic signature: no signature exists");
+    run(bench.command().args(["sign", "-q", "oci:layout", "--key", "a.key", "--no-recursive", "--recursive"]));
+    bench.verified("oci:layout", "a");
+}
+
+#[test]
+fn a_key_that_cannot_sign_for_all_says_for_whom_it_signs() {
+    let bench = Bench::new();
+    bench.build(&["-t", "quay.io/o/iris:v1", "-o", "oci:layout"]);
+    for name in ["p384", "rsa"] {
+        let key = repo_root().join(format!("testdata/keys/{name}.key"));
+        let output = run(bench.command().args(["sign", "oci:layout", "--key"]).arg(key));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("cosign 4 and others that want a bundle") && said.contains("classic alone"), "{said}");
+    }
+}
+
+#[test]
+fn keys_come_from_variables_and_mounted_secrets() {
+    let bench = Bench::new();
+    bench.build(&["-t", "quay.io/o/iris:v1", "-o", "oci:layout"]);
+    fs::create_dir(bench.path("mounted")).unwrap();
+    for (from, to) in [("a.key", "cosign.key"), ("a.pub", "cosign.pub")] {
+        fs::copy(bench.path(from), bench.path("mounted").join(to)).unwrap();
+    }
+    fs::write(bench.path("mounted/cosign.password"), "correct horse\n").unwrap();
+    let text = |name: &str| fs::read_to_string(bench.path(name)).unwrap();
+    let (private, public) = (text("b.key"), text("b.pub"));
+    run(bench.command().env_remove("COSIGN_PASSWORD").args(["sign", "-q", "oci:layout", "--key", "mounted"]));
+    run(bench.command().env("COSIGN_PRIVATE_KEY", private).args(["sign", "-q", "oci:layout", "--key", "env://COSIGN_PRIVATE_KEY"]));
+    for key in ["a", "b"] {
+        bench.verified("oci:layout", key);
+    }
+    run(bench.command().args(["verify", "oci:layout", "--key", "mounted"]));
+    run(bench.command().env("PUBLIC", public).args(["verify", "oci:layout", "--key", "env://PUBLIC"]));
+}
+
+#[test]
+fn a_key_that_cannot_be_had_is_refused_by_name() {
+    let bench = Bench::new();
+    let table = [
+        ("k8s://tekton-chains/signing-secrets", "mount the secret"),
+        ("awskms:///alias/models", "AWS KMS"),
+        ("gcpkms://projects/p", "Google Cloud KMS"),
+        ("azurekms://vault/key", "Azure Key Vault"),
+        ("hashivault://key", "HashiCorp Vault"),
+        ("pkcs11:token=t", "PKCS#11"),
+        ("env://$COSIGN_PRIVATE_KEY", "without `$`"),
+    ];
+    for (key, reason) in table {
+        for verb in ["sign", "verify"] {
+            let output = bench.command().args([verb, "oci:layout", "--key", key]).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(2), "{said}");
+            assert!(said.contains(reason), "`{reason}` is not in\n{said}");
+        }
+    }
+}
+
+#[test]
 fn openssl_agrees_with_our_classic_signature() {
     let Some(openssl) = crate::support::need("openssl") else { return };
     let bench = Bench::new();

@@ -96,7 +96,8 @@ impl TryFrom<&OsStr> for KeySource {
             return Err(InvalidKeySource::Elsewhere { scheme, keeper });
         }
         match text {
-            "" => Err(InvalidKeySource::Empty),
+            // the next option, where this one was left without a word
+            text if text.is_empty() || text.starts_with('-') => Err(InvalidKeySource::Empty),
             text if text.starts_with(CLUSTER) => Err(InvalidKeySource::Cluster),
             text if text.contains("://") => Err(InvalidKeySource::Scheme),
             _ => Ok(Self::Path(word.into())),
@@ -215,8 +216,8 @@ mod tests {
     }
 
     /// Opens a folder's key, without a look at this process's variables and terminal.
-    fn open(folder: &Path, named: Option<PathBuf>) -> Result<PrivateKey, KeyError> {
-        private_key_in(folder, &|| choose_from(named.clone(), false, password_in(folder), false)?.read())
+    fn open(folder: &Path, named: Option<&Path>) -> Result<PrivateKey, KeyError> {
+        private_key_in(folder, &|| choose_from(named.map(Path::to_owned), false, password_in(folder), false)?.read())
     }
 
     #[test]
@@ -249,7 +250,9 @@ mod tests {
         let error = parse("k8s://tekton-chains/signing-secrets").unwrap_err();
         assert!(error.hint().contains("mount the secret"));
         assert_eq!(parse("https://example.com/cosign.pub"), Err(InvalidKeySource::Scheme));
-        assert_eq!(parse(""), Err(InvalidKeySource::Empty));
+        for nothing in ["", "--password-file", "-q"] {
+            assert_eq!(parse(nothing), Err(InvalidKeySource::Empty));
+        }
     }
 
     /// `--key env://$COSIGN_PRIVATE_KEY`, with the dollar sign, is an easy slip.
@@ -282,7 +285,7 @@ mod tests {
         let folder = chains(b"wrong", "p256.pub");
         let named = folder.path().join("named");
         std::fs::write(&named, "test-password").unwrap();
-        assert!(open(folder.path(), Some(named)).is_ok());
+        assert!(open(folder.path(), Some(&named)).is_ok());
         let error = open(folder.path(), None).unwrap_err();
         assert!(matches!(error, KeyError::Unusable { source: InvalidKey::WrongPassword, .. }), "{error:?}");
     }
