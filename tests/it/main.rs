@@ -16,6 +16,7 @@ mod docs_run;
 mod every_format;
 mod help;
 mod hostile_files;
+mod keyless_real_verifiers;
 mod keys_are_cosigns;
 mod kserve_storage;
 mod large_models;

@@ -3,6 +3,7 @@
 
 pub mod crd;
 pub mod images;
+pub mod keyless_verifiers;
 #[path = "../../../src/model/formats/onnx/writer.rs"]
 pub mod onnx_writer;
 pub mod proxy;
