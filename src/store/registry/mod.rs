@@ -43,6 +43,7 @@ mod tests;
 mod token;
 mod transport;
 mod upload;
+mod web;
 
 use address::Address;
 use auth::{Auth, Scopes};
@@ -50,6 +51,7 @@ use client::Client;
 pub use error::{Cause, RegistryError};
 use retry::Retry;
 use transport::Transport;
+pub use web::{Answer, Ask, Web};
 
 /// How long nothing may move on a connection.
 const IDLE: Duration = Duration::from_secs(60);

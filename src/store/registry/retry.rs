@@ -110,16 +110,23 @@ impl From<StoreError> for Failure {
 #[derive(Clone)]
 pub(super) struct Retry {
     pause: Arc<dyn Fn(Duration) + Send + Sync>,
+    /// All pauses of one request together.
+    most: Duration,
 }
 
 impl Retry {
     pub(super) fn new(pause: impl Fn(Duration) + Send + Sync + 'static) -> Self {
-        Self { pause: Arc::new(pause) }
+        Self { pause: Arc::new(pause), most: Duration::MAX }
+    }
+
+    /// The same, giving up rather than waiting longer than this in all.
+    pub(super) fn waiting_at_most(self, most: Duration) -> Self {
+        Self { most, ..self }
     }
 
     /// Runs `attempt` until it succeeds or another try is of no use; `what` names it in the log: "upload of sha256:…".
     pub(super) fn run<T>(&self, what: &dyn fmt::Display, mut attempt: impl FnMut() -> Result<T, Failure>) -> Result<T, StoreError> {
-        let mut made = 0;
+        let (mut made, mut waited) = (0, Duration::ZERO);
         loop {
             let failure = match attempt() {
                 Ok(done) => return Ok(done),
@@ -127,7 +134,8 @@ impl Retry {
             };
             made += 1;
             let next = failure.trouble.and_then(|trouble| Some((trouble.pause(made, dice())?, trouble.attempts())));
-            let Some((pause, most)) = next else { return Err(failure.error) };
+            let Some((pause, most)) = next.filter(|(pause, _)| waited + *pause <= self.most) else { return Err(failure.error) };
+            waited += pause;
             tracing::debug!("{what} broke off");
             tracing::warn!("{}; attempt {} of {most} in {pause:.1?}", chain(&failure.error), made + 1);
             self.pause(pause);
@@ -230,6 +238,17 @@ mod tests {
             assert_eq!((made, result.is_ok()), (attempts, works), "{failures} failures");
             assert_eq!(*pauses.lock().unwrap(), vec![Duration::from_secs(7); attempts - 1]);
         }
+    }
+
+    #[test]
+    fn gives_up_rather_than_wait_too_long_in_all() {
+        let mut made = 0;
+        let result = Retry::new(|_| {}).waiting_at_most(Duration::from_secs(15)).run(&"test", || -> Result<(), Failure> {
+            made += 1;
+            Err(Failure::transient(ASKED, RegistryError::SubjectUnknown { subject: crate::oci::Digest::of(b"") }))
+        });
+        assert!(result.is_err());
+        assert_eq!(made, 3, "7 and 7 seconds fit, three times 7 do not");
     }
 
     #[test]

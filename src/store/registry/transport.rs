@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
@@ -74,6 +74,12 @@ struct Kind {
     proxied: bool,
 }
 
+impl Kind {
+    fn of(url: &Url) -> Self {
+        Self { tls: url.scheme() == "https", proxied: !is_loopback(url) }
+    }
+}
+
 impl Transport {
     /// `idle` is how long nothing may move before a request is given up.
     pub(super) fn new(verify: bool, extra_roots: Vec<Certificate>, idle: Duration) -> Self {
@@ -113,18 +119,24 @@ impl Transport {
     }
 
     fn client(&self, url: &Url) -> Result<reqwest::Client, RegistryError> {
-        let kind = Kind { tls: url.scheme() == "https", proxied: !is_loopback(url) };
+        let kind = Kind::of(url);
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&kind) {
             return Ok(client.clone());
         }
-        let client = self.build(kind).map_err(|error| RegistryError::TlsSetup(innermost(&error)))?;
+        let client = self.builder(kind).build().map_err(|error| RegistryError::TlsSetup(innermost(&error)))?;
         clients.insert(kind, client.clone());
         Ok(client)
     }
 
+    /// A client that ends every request after twice the idle time, for libraries that would wait for ever.
+    pub(super) fn impatient_client(&self, url: &Url) -> Result<reqwest::Client, RegistryError> {
+        let builder = self.builder(Kind::of(url)).timeout(self.idle * 2);
+        builder.build().map_err(|error| RegistryError::TlsSetup(innermost(&error)))
+    }
+
     /// HTTP/1.1 only: the flow control of HTTP/2 gains uploads nothing.
-    fn build(&self, kind: Kind) -> reqwest::Result<reqwest::Client> {
+    fn builder(&self, kind: Kind) -> reqwest::ClientBuilder {
         let builder = reqwest::Client::builder()
             .user_agent(concat!("modelcar/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
@@ -137,7 +149,6 @@ impl Transport {
             true if self.verify => builder.tls_certs_merge(self.extra_roots.iter().cloned()),
             true => builder.tls_danger_accept_invalid_certs(true),
         }
-        .build()
     }
 }
 
@@ -160,7 +171,12 @@ impl Response {
 
     /// The whole body, refused when it is longer than `limit` bytes.
     pub(super) fn bytes(self, limit: u64) -> Result<Vec<u8>, Failure> {
-        let url = shown(&self.url);
+        self.bytes_within(limit, Duration::MAX)
+    }
+
+    /// The same, given up when it takes longer than `longest`.
+    pub(super) fn bytes_within(self, limit: u64, longest: Duration) -> Result<Vec<u8>, Failure> {
+        let (url, begun) = (shown(&self.url), Instant::now());
         let mut bytes = Vec::new();
         let mut chunks = self.chunks();
         while let Some(chunk) = chunks.next()? {
@@ -168,6 +184,9 @@ impl Response {
                 return Err(RegistryError::BadAnswer { url, reason: format!("it is longer than {limit} bytes") }.into());
             }
             bytes.extend_from_slice(&chunk);
+            if begun.elapsed() > longest {
+                return Err(stalled(&chunks.request, longest));
+            }
         }
         Ok(bytes)
     }
@@ -240,7 +259,7 @@ async fn watched<F: Future>(future: F, progress: &Progress, idle: Duration) -> O
 }
 
 /// Waits for a future on the process's runtime, which is started on first use.
-fn block_on<F: Future>(future: F) -> Result<F::Output, RegistryError> {
+pub(super) fn block_on<F: Future>(future: F) -> Result<F::Output, RegistryError> {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     if RUNTIME.get().is_none() {
         let built = start_runtime().map_err(RegistryError::Runtime)?;
