@@ -165,7 +165,7 @@ impl Args {
         signed.warnings.iter().for_each(|warning| ui.warn(warning));
         ui.step("sign", sign::summary(&signed), time);
         let asked = identities.first().map(String::as_str);
-        let (report, time) = timed(|| verify::verify_found(found, &signer.trusted(), asked, Some(&signed)))?;
+        let (report, time) = timed(|| verify::verify_found(found, &signer.trusted()?, asked, Some(&signed)))?;
         verify::accept(found, &report)?;
         ui.step("verify", "verified: podman, CRI-O and OpenShift (classic) and cosign 3 (bundle) accept it", time);
         Ok(())

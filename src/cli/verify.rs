@@ -29,7 +29,7 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
-        let trusted = Trusted { keys: self.key.iter().map(|key| self.load(key)).collect::<Result<_, _>>()? };
+        let trusted = Trusted::keys(self.key.iter().map(|key| self.load(key)).collect::<Result<_, _>>()?);
         let found = Found::at(&self.image, &self.registry, Access::Read)?;
         let identity = self.identity.clone().or_else(|| found.location.reference().map(|reference| reference.to_string()));
         let (report, time) = timed(|| verify_found(&found, &trusted, identity.as_deref(), None))?;

@@ -1,7 +1,7 @@
 //! Why signing or checking could not be done. A signature that is there and does not pass is a
 //! [`Refusal`](super::Refusal), not an error.
 
-use super::{KeyError, SignReport};
+use super::{KeyError, KeylessError, SignReport};
 use crate::exit_code;
 use crate::oci::{Digest, InvalidManifest, InvalidReference};
 use crate::store::StoreError;
@@ -13,6 +13,9 @@ pub enum TrustError {
     /// A key could not be used.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// Keyless signing, or a trusted root, did not work.
+    #[error(transparent)]
+    Keyless(#[from] KeylessError),
     /// The store did not give or take something.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -87,6 +90,7 @@ impl TrustError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Key(error) => error.hint(),
+            Self::Keyless(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Identity { source, .. } => source.hint(),
             Self::NoIdentity | Self::IdentityWithoutTag { .. } => {
@@ -107,6 +111,7 @@ impl TrustError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Key(error) => error.exit_code(),
+            Self::Keyless(error) => error.exit_code(),
             Self::Store(error) => error.exit_code(),
             Self::Contended { .. } => exit_code::CONFLICT,
             Self::Incomplete { source, .. } if source.exit_code() == exit_code::CONFLICT => exit_code::CONFLICT,

@@ -3,7 +3,7 @@
 
 use serde_json::value::RawValue;
 
-use super::{PublicKey, Reason};
+use super::{Certificates, PublicKey, Reason};
 use crate::oci::{Digest, Platform};
 
 /// Whose signatures count.
@@ -11,12 +11,19 @@ use crate::oci::{Digest, Platform};
 pub struct Trusted {
     /// The holders of these keys.
     pub keys: Vec<PublicKey>,
+    /// The holders of these certificates.
+    pub certificates: Option<Certificates>,
 }
 
 impl Trusted {
+    /// The holders of these keys and nobody else.
+    pub fn keys(keys: Vec<PublicKey>) -> Self {
+        Self { keys, certificates: None }
+    }
+
     /// Whether nobody is trusted.
     pub fn is_nobody(&self) -> bool {
-        self.keys.is_empty()
+        self.keys.is_empty() && self.certificates.is_none()
     }
 
     /// Who of the trusted made this signature with a key.

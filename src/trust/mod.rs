@@ -7,6 +7,7 @@
 //! | folder or file | job |
 //! |---|---|
 //! | `keys` | key files, as cosign and openssl write them, and their passwords |
+//! | `keyless` | short-lived certificates instead of keys: Sigstore |
 //! | `classic` | classic signatures: whom they speak for, what they say, the image that keeps them |
 //! | `bundle` | bundles: a signed statement, the document around it, the referrer that holds it |
 //! | `signer`, `evidence` | who signs; whose signatures count, and what was found |
@@ -22,6 +23,7 @@ mod classic;
 mod error;
 mod evidence;
 mod fetch;
+mod keyless;
 mod keys;
 mod reason;
 mod sign;
@@ -33,6 +35,10 @@ mod verify;
 
 pub use classic::image::merge as merge_signatures;
 pub use error::TrustError;
+pub use keyless::{
+    CertificateIdentity, Certificates, Claims, Expected, KeylessError, Preflight, Rekor, RekorVersion, RootSource, Service, Services, Session,
+    SessionOptions, Token, TokenSource, TrustRoot, TufMirror, fuzz_annotations, fuzz_token, public_good_services, services_of_file,
+};
 pub use evidence::{Algorithm, Finding, Log, ManifestEvidence, Proof, Says, SignedBy, Trusted, Verdict};
 pub use keys::{InvalidKey, InvalidKeySource, KeyError, KeyPair, KeySource, PasswordSource, PrivateKey, PublicKey, SigningKey, keygen};
 pub use reason::Reason;

@@ -67,6 +67,66 @@ pub enum Reason {
     /// A certificate's signature.
     #[error("keyless (made with a certificate): not checked with a key")]
     Keyless,
+    /// A key's signature where only certificates are trusted.
+    #[error("made with a key: not checked with a certificate's identity")]
+    ByKey,
+    /// Somebody else's certificate.
+    #[error("the certificate is for `{found}`, not for {expected}")]
+    CertificateIdentity {
+        /// Whom it names.
+        found: String,
+        /// Whom it should name.
+        expected: String,
+    },
+    /// A certificate by another identity provider's word.
+    #[error("the certificate's issuer is `{found}`, not {expected}")]
+    CertificateIssuer {
+        /// Who vouches.
+        found: String,
+        /// Who should.
+        expected: String,
+    },
+    /// A certificate of an authority that is not believed.
+    #[error("the certificate is not from the trusted root: {what}")]
+    CertificateRoot {
+        /// The verifier's words.
+        what: String,
+    },
+    /// A signature before or after its certificate's life.
+    #[error("the certificate was not valid when it signed: {what}")]
+    CertificateTime {
+        /// The verifier's words.
+        what: String,
+    },
+    /// A certificate that no certificate log has seen.
+    #[error("nothing proves that the certificate was published: {what}")]
+    CertificateLog {
+        /// The verifier's words.
+        what: String,
+    },
+    /// A log entry that is another log's, another signature's, or none.
+    #[error("the log entry does not match: {what}")]
+    LogEntry {
+        /// The verifier's words.
+        what: String,
+    },
+    /// A log whose key cannot be used.
+    #[error("the Rekor log {log} has a key on the curve {curve}, which verifiers do not agree on: it has to be rotated to P-256")]
+    OldLogKey {
+        /// Its address.
+        log: String,
+        /// The curve.
+        curve: &'static str,
+    },
+    /// A time stamp that is not believed.
+    #[error("the time stamp does not pass: {what}")]
+    TimeStamp {
+        /// The verifier's words.
+        what: String,
+    },
+    /// Neither log nor time stamp.
+    #[error("nothing proves when it was signed: neither a log entry with a signed time nor a time stamp")]
+    NoTime,
     /// A bundle over a hash, as for files.
     #[error("a signature of a file, not of an image")]
     MessageSignature,
@@ -91,7 +151,7 @@ impl Reason {
 
     /// Whether this is another kind of signature rather than a bad one.
     pub(super) fn is_foreign(&self) -> bool {
-        matches!(self, Self::Keyless | Self::MessageSignature | Self::Attestation { .. } | Self::NotClassic { .. })
+        matches!(self, Self::Keyless | Self::ByKey | Self::MessageSignature | Self::Attestation { .. } | Self::NotClassic { .. })
     }
 }
 

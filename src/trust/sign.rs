@@ -34,7 +34,7 @@ pub enum Scope {
     Named,
 }
 
-/// What to sign, where, under which names and with which key.
+/// What to sign, where, under which names and by whom.
 pub struct SignRequest<'a> {
     /// Where the image is and its signatures go.
     pub store: &'a dyn Store,
@@ -87,6 +87,9 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignWarning {
+    /// Classic keyless signatures hold what only a log of version 1 signs.
+    #[error("no classic keyless signature is possible without a Rekor log of version 1: podman, CRI-O and OpenShift will find none")]
+    NoClassic,
     /// Another tool uses the tag for signatures; `rh-model-signing` does in its tag mode. It was kept.
     #[error("tag `{tag}` also holds `{media_type}`, which is no classic signature: it was kept, but cosign 2 refuses the whole tag")]
     ForeignLayer {
@@ -131,7 +134,7 @@ fn sign_with(request: &SignRequest<'_>, pause: &dyn Fn(Duration)) -> Result<Sign
     subjects.iter().try_for_each(|subject| subject.fetch(request.store).map(drop))?;
     subjects.rotate_left(1);
     let report = SignReport { warnings, ..SignReport::default() };
-    let mut signing = Signing { request, pause, own: request.signer.trusted(), report };
+    let mut signing = Signing { request, pause, own: Trusted::default(), report };
     match signing.write(&subjects, &identities) {
         Ok(()) => Ok(signing.report),
         Err(source) => Err(TrustError::Incomplete { signed: Box::new(signing.report), source: Box::new(source) }),
@@ -169,6 +172,7 @@ struct Job<'a> {
 
 impl Signing<'_> {
     fn write(&mut self, subjects: &[Subject], identities: &[Reference]) -> Result<(), TrustError> {
+        self.own = self.request.signer.trusted()?;
         let formats = self.request.signer.formats();
         if formats.contains(&Format::Classic) {
             self.write_classic(subjects, identities)?;
@@ -194,7 +198,7 @@ impl Signing<'_> {
     }
 
     fn job<'s>(&self, subject: &'s Subject, identities: &[Reference]) -> Result<Job<'s>, TrustError> {
-        let wanted = identities.iter().map(|identity| Wanted::new(subject.digest(), identity, self.request.signer));
+        let wanted = identities.iter().map(|identity| Wanted::new(subject.digest(), identity));
         Ok(Job { subject, wanted: wanted.collect::<Result<_, _>>()?, written: Vec::new() })
     }
 
@@ -215,12 +219,14 @@ impl Signing<'_> {
     fn settle(&mut self, job: &mut Job<'_>) -> Result<bool, TrustError> {
         let (store, digest) = (self.request.store, job.subject.digest());
         let there = classic::read(store, digest)?;
-        let missing: Vec<&Wanted> = job.wanted.iter().filter(|wanted| !wanted.is_in(&there, &self.own)).collect();
+        let mut missing: Vec<&mut Wanted> = job.wanted.iter_mut().filter(|wanted| !wanted.is_in(&there, &self.own)).collect();
         if missing.is_empty() {
             there.squatters().for_each(|media_type| warn_of(&mut self.report, digest, media_type));
             return Ok(true);
         }
         tracing::debug!(%digest, missing = missing.len(), "adding classic signatures");
+        missing.iter_mut().try_for_each(|wanted| wanted.sign(self.request.signer))?;
+        let missing: Vec<&Wanted> = missing.into_iter().map(|wanted| &*wanted).collect();
         missing.iter().try_for_each(|wanted| wanted.put_payload(store))?;
         classic::add(store, digest, there, &missing)?;
         job.written.extend(missing.iter().map(|wanted| wanted.identity.clone()));
@@ -251,6 +257,11 @@ impl Signing<'_> {
 }
 
 impl SignReport {
+    fn warn(&mut self, warning: SignWarning) {
+        tracing::warn!("{warning}");
+        self.warnings.push(warning);
+    }
+
     fn push(&mut self, subject: &Subject, format: Format, identity: Option<String>, at: ManifestRef, outcome: Outcome) {
         let (digest, platform) = (subject.digest(), subject.platform.clone());
         self.signatures.push(Signature { digest, platform, format, identity, at, outcome });
@@ -276,9 +287,7 @@ fn kind(algorithm: Algorithm) -> &'static str {
 }
 
 fn warn_of(report: &mut SignReport, digest: Digest, media_type: &str) {
-    let warning = SignWarning::ForeignLayer { tag: image::tag(digest), media_type: shown(media_type) };
-    tracing::warn!("{warning}");
-    report.warnings.push(warning);
+    report.warn(SignWarning::ForeignLayer { tag: image::tag(digest), media_type: shown(media_type) });
 }
 
 /// As long as our own reading and writing took, and up to once more at random, so that signers fall out of step.

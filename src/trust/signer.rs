@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::bundle::document;
 use super::classic::image::SIGNATURE;
-use super::{Algorithm, Format, PrivateKey, SignWarning, TrustError, Trusted};
+use super::{Algorithm, Format, PrivateKey, Session, SignWarning, TrustError, Trusted};
 use crate::oci::Annotations;
 
 /// Somebody who can sign for both worlds.
@@ -13,6 +13,8 @@ use crate::oci::Annotations;
 pub enum Signer {
     /// The holder of a private key.
     Key(PrivateKey),
+    /// The holder of an identity token.
+    Keyless(Box<Session>),
 }
 
 impl Signer {
@@ -20,6 +22,7 @@ impl Signer {
     pub(super) fn sign_payload(&self, payload: &[u8]) -> Result<Annotations, TrustError> {
         match self {
             Self::Key(key) => Ok(Annotations::from([(SIGNATURE.to_owned(), STANDARD.encode(key.sign(payload)?))])),
+            Self::Keyless(session) => session.sign_message(payload),
         }
     }
 
@@ -27,6 +30,7 @@ impl Signer {
     pub(super) fn sign_statement(&self, statement: &[u8]) -> Result<Vec<u8>, TrustError> {
         match self {
             Self::Key(key) => document::sign(statement, key, key.public().hint()),
+            Self::Keyless(session) => session.sign_statement(statement),
         }
     }
 
@@ -34,30 +38,37 @@ impl Signer {
     /// and a bundle that does not pass keeps cosign from looking at the classic signature.
     pub fn formats(&self) -> &'static [Format] {
         match self {
-            Self::Key(key) if key.public().algorithm() == Algorithm::EcdsaP256Sha256 => &[Format::Classic, Format::Bundle],
-            Self::Key(_) => &[Format::Classic],
+            Self::Key(key) if key.public().algorithm() != Algorithm::EcdsaP256Sha256 => &[Format::Classic],
+            Self::Keyless(session) if !session.has_classic() => &[Format::Bundle],
+            Self::Key(_) | Self::Keyless(_) => &[Format::Classic, Format::Bundle],
         }
     }
 
     /// Whom this signer cannot satisfy.
     pub(super) fn limit(&self) -> Option<SignWarning> {
-        match self {
-            Self::Key(key) if self.formats() == [Format::Classic] => Some(SignWarning::ClassicOnly { algorithm: key.public().algorithm() }),
-            Self::Key(_) => None,
+        match (self, self.formats()) {
+            (Self::Key(key), [Format::Classic]) => Some(SignWarning::ClassicOnly { algorithm: key.public().algorithm() }),
+            (Self::Keyless(_), [Format::Bundle]) => Some(SignWarning::NoClassic),
+            _ => None,
         }
     }
 
     /// Trusts this signer and nobody else.
-    pub fn trusted(&self) -> Trusted {
+    ///
+    /// # Errors
+    /// Without a key, who signs is known when Fulcio has said so.
+    pub fn trusted(&self) -> Result<Trusted, TrustError> {
         match self {
-            Self::Key(key) => Trusted { keys: vec![key.public()] },
+            Self::Key(key) => Ok(Trusted::keys(vec![key.public()])),
+            Self::Keyless(session) => Ok(session.trusted()?),
         }
     }
 
-    /// What commits and messages call the signer: the key's hint.
+    /// What commits and messages call the signer: the key's hint, or whom the token names.
     pub fn name(&self) -> String {
         match self {
             Self::Key(key) => key.public().hint(),
+            Self::Keyless(session) => session.name(),
         }
     }
 }

@@ -18,6 +18,10 @@ use crate::trust::{PrivateKey, Proof, Reason, Says, SignedBy, TrustError, Truste
 /// Larger bundles are refused unread, in bytes.
 pub(in crate::trust) const MAX_BUNDLE: u64 = 1 << 20;
 
+/// What bundles called themselves before version 0.3.
+const OLDER: [&str; 2] =
+    ["application/vnd.dev.sigstore.bundle+json;version=0.1", "application/vnd.dev.sigstore.bundle+json;version=0.2"];
+
 /// Signs a statement. `hint` tells verifiers which key it was; equal input gives equal bytes.
 pub(in crate::trust) fn sign(statement: &[u8], key: &PrivateKey, hint: String) -> Result<Vec<u8>, TrustError> {
     let signature = key.sign(&dsse::pae(dsse::PAYLOAD_TYPE, statement))?;
@@ -36,7 +40,7 @@ pub(in crate::trust) fn sign(statement: &[u8], key: &PrivateKey, hint: String) -
 pub(in crate::trust) fn judge(bytes: &[u8], digest: Digest, trusted: &Trusted) -> (Says, Verdict) {
     match Opened::read(bytes) {
         Ok(opened) => {
-            let verdict = opened.judge(digest, trusted);
+            let verdict = opened.judge(bytes, digest, trusted);
             (opened.says(), verdict)
         }
         Err(reason) if reason.is_foreign() => (Says::Unknown, Verdict::Other(reason)),
@@ -56,7 +60,8 @@ impl Opened {
     fn read(bytes: &[u8]) -> Result<Self, Reason> {
         let bundle: Bundle = serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
         let material = bundle.verification_material;
-        let envelope = envelope(&bundle.media_type, bundle.dsse_envelope)?;
+        check_version(&bundle.media_type, &material)?;
+        let envelope = envelope(bundle.dsse_envelope)?;
         let payload = decode(&envelope.payload)?;
         let statement = Statement::parse(&payload).map_err(|error| malformed(error.to_string()))?;
         if !statement.is_known() {
@@ -65,23 +70,34 @@ impl Opened {
         Ok(Self { material, envelope, payload, statement })
     }
 
-    fn judge(&self, digest: Digest, trusted: &Trusted) -> Verdict {
-        match self.try_judge(digest, trusted) {
+    fn judge(&self, bytes: &[u8], digest: Digest, trusted: &Trusted) -> Verdict {
+        match self.try_judge(bytes, digest, trusted) {
             Ok(by) => Verdict::Accepted(Proof { by, name: None }),
             Err(reason) if reason.is_foreign() => Verdict::Other(reason),
             Err(reason) => Verdict::Refused(reason),
         }
     }
 
-    fn try_judge(&self, digest: Digest, trusted: &Trusted) -> Result<SignedBy, Reason> {
+    fn try_judge(&self, bytes: &[u8], digest: Digest, trusted: &Trusted) -> Result<SignedBy, Reason> {
         if self.material.is_certificate() {
-            return Err(Reason::Keyless);
+            return self.try_judge_keyless(bytes, digest, trusted);
+        }
+        if trusted.keys.is_empty() {
+            return Err(Reason::ByKey);
         }
         let by = self.envelope.signer(&self.payload, trusted)?.ok_or_else(|| self.material.no_key_matches(trusted))?;
         if !self.statement.is_about(digest) {
             return Err(Reason::WrongDigest { named: self.statement.subject() });
         }
         Ok(by)
+    }
+
+    fn try_judge_keyless(&self, bytes: &[u8], digest: Digest, trusted: &Trusted) -> Result<SignedBy, Reason> {
+        let certificates = trusted.certificates.as_ref().ok_or(Reason::Keyless)?;
+        if !self.statement.is_about(digest) {
+            return Err(Reason::WrongDigest { named: self.statement.subject() });
+        }
+        certificates.judge_bundle(bytes, &self.payload, digest)
     }
 
     fn says(self) -> Says {
@@ -92,11 +108,16 @@ impl Opened {
     }
 }
 
-/// The envelope of a bundle of the right version with a statement inside.
-fn envelope(media_type: &str, envelope: Option<Envelope>) -> Result<Envelope, Reason> {
-    if media_type != media_type::BUNDLE {
-        return Err(malformed(format!("`{}` is not a bundle of version 0.3", shown(media_type))));
+/// Version 0.3; those before it had only certificates.
+fn check_version(media_type: &str, material: &Material) -> Result<(), Reason> {
+    if media_type == media_type::BUNDLE || (material.is_certificate() && OLDER.contains(&media_type)) {
+        return Ok(());
     }
+    Err(malformed(format!("`{}` is not a bundle of version 0.3", shown(media_type))))
+}
+
+/// An envelope with a statement inside.
+fn envelope(envelope: Option<Envelope>) -> Result<Envelope, Reason> {
     let envelope = envelope.ok_or(Reason::MessageSignature)?;
     if envelope.payload_type != dsse::PAYLOAD_TYPE {
         return Err(malformed(format!("its payload is `{}`, not an in-toto statement", shown(&envelope.payload_type))));

@@ -11,10 +11,12 @@ use serde_json::{Map, Value};
 
 use crate::image::copy::Merged;
 use crate::oci::{Annotations, Descriptor, Digest, ImageConfig, ManifestRef, RawManifest, canonical, media_type};
-use crate::trust::Trusted;
+use crate::trust::{Reason, SignedBy, Trusted};
 
 /// The base64 of the signature over the layer's bytes.
 pub(in crate::trust) const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
+/// The certificate of a keyless signature, as PEM.
+pub(in crate::trust) const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
 /// Signatures of one manifest; more are refused.
 pub(in crate::trust) const MAX_LAYERS: usize = 4096;
 
@@ -90,19 +92,30 @@ impl Layer {
     }
 
     /// The signature; none if its base64 is damaged.
-    pub(in crate::trust) fn signature(&self) -> Option<Vec<u8>> {
+    fn signature(&self) -> Option<Vec<u8>> {
         STANDARD.decode(self.annotations.get(SIGNATURE)?).ok()
     }
 
     /// Whether a certificate came with it, so that no key will match.
-    pub(in crate::trust) fn is_keyless(&self) -> bool {
-        self.annotations.contains_key("dev.sigstore.cosign/certificate")
+    fn is_keyless(&self) -> bool {
+        self.annotations.contains_key(CERTIFICATE)
+    }
+
+    /// Who of the trusted made the signature.
+    pub(in crate::trust) fn signer(&self, payload: &[u8], trusted: &Trusted) -> Result<SignedBy, Reason> {
+        if let Some(by) = self.signature().and_then(|signature| trusted.signer(payload, &signature)) {
+            return Ok(by);
+        }
+        match &trusted.certificates {
+            Some(certificates) if self.is_keyless() => certificates.judge_classic(payload, &self.annotations),
+            None if self.is_keyless() => Err(Reason::Keyless),
+            Some(_) if trusted.keys.is_empty() => Err(Reason::ByKey),
+            _ => Err(Reason::NoKeyMatches),
+        }
     }
 
     fn holds(&self, payload: &[u8], trusted: &Trusted) -> bool {
-        self.digest == Digest::of(payload)
-            && self.is_classic()
-            && self.signature().is_some_and(|signature| trusted.signer(payload, &signature).is_some())
+        self.digest == Digest::of(payload) && self.is_classic() && self.signer(payload, trusted).is_ok()
     }
 }
 
@@ -231,7 +244,7 @@ mod tests {
     #[test]
     fn knows_its_own_signature_again_and_nobody_elses() {
         let (key, other) = (PrivateKey::generate().unwrap(), PrivateKey::generate().unwrap());
-        let [mine, theirs] = [&key, &other].map(|key| Trusted { keys: vec![key.public()] });
+        let [mine, theirs] = [&key, &other].map(|key| Trusted::keys(vec![key.public()]));
         let mut image = SignatureImage::empty();
         image.push(Layer::new(b"payload", by(&key.sign(b"payload").unwrap())));
         assert!(image.holds(b"payload", &mine));

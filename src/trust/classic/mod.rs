@@ -12,19 +12,25 @@ pub(super) mod identity;
 pub(super) mod image;
 mod payload;
 
-/// A payload and its signature, ready to be added.
-#[derive(Clone)]
+/// A payload that shall be signed, unless it is already.
 pub(in crate::trust) struct Wanted {
     pub(in crate::trust) identity: String,
     payload: Vec<u8>,
-    layer: Layer,
+    /// With its signature, once it is known to be missing: a log remembers every signature that is made.
+    layer: Option<Layer>,
 }
 
 impl Wanted {
-    pub(in crate::trust) fn new(digest: Digest, identity: &Reference, signer: &Signer) -> Result<Self, TrustError> {
-        let payload = Payload::new(identity, digest).to_bytes()?;
-        let layer = Layer::new(&payload, signer.sign_payload(&payload)?);
-        Ok(Self { identity: identity.to_string(), payload, layer })
+    pub(in crate::trust) fn new(digest: Digest, identity: &Reference) -> Result<Self, TrustError> {
+        Ok(Self { identity: identity.to_string(), payload: Payload::new(identity, digest).to_bytes()?, layer: None })
+    }
+
+    /// Signs it, once.
+    pub(in crate::trust) fn sign(&mut self, signer: &Signer) -> Result<(), TrustError> {
+        if self.layer.is_none() {
+            self.layer = Some(Layer::new(&self.payload, signer.sign_payload(&self.payload)?));
+        }
+        Ok(())
     }
 
     pub(in crate::trust) fn is_in(&self, image: &SignatureImage, trusted: &Trusted) -> bool {
@@ -33,7 +39,7 @@ impl Wanted {
 
     /// Stores the payload, which has to be there before the image that lists it.
     pub(in crate::trust) fn put_payload(&self, store: &dyn Store) -> Result<(), StoreError> {
-        store.put_blob(&self.layer.payload(), &self.payload)
+        store.put_blob(&Descriptor::of(media_type::SIMPLE_SIGNING, &self.payload), &self.payload)
     }
 }
 
@@ -50,9 +56,7 @@ pub(in crate::trust) fn read(store: &dyn Store, digest: Digest) -> Result<Signat
 
 /// Writes the image with these signatures behind those it has.
 pub(in crate::trust) fn add(store: &dyn Store, digest: Digest, mut image: SignatureImage, wanted: &[&Wanted]) -> Result<(), TrustError> {
-    for signature in wanted {
-        image.push(signature.layer.clone());
-    }
+    wanted.iter().filter_map(|wanted| wanted.layer.clone()).for_each(|layer| image.push(layer));
     check_room(digest, &image)?;
     let (raw, config) = image.finish()?;
     if raw.bytes.len() as u64 > MAX_MANIFEST {
@@ -103,11 +107,10 @@ fn judge_layer(store: &dyn Store, layer: &Layer, digest: Digest, trusted: &Trust
         Ok(payload) => payload,
         Err(reason) => return Ok(Verdict::Refused(reason)),
     };
-    let Some(by) = layer.signature().and_then(|signature| trusted.signer(&payload, &signature)) else {
-        return Ok(if layer.is_keyless() { Verdict::Other(Reason::Keyless) } else { Verdict::Refused(Reason::NoKeyMatches) });
-    };
-    Ok(match judge_payload(&payload, digest) {
-        Ok(name) => Verdict::Accepted(Proof { by, name: Some(name) }),
+    let judged = layer.signer(&payload, trusted).and_then(|by| Ok(Proof { by, name: Some(judge_payload(&payload, digest)?) }));
+    Ok(match judged {
+        Ok(proof) => Verdict::Accepted(proof),
+        Err(reason) if reason.is_foreign() => Verdict::Other(reason),
         Err(reason) => Verdict::Refused(reason),
     })
 }

@@ -32,6 +32,7 @@ mod public;
 mod rsa;
 mod source;
 
+pub(in crate::trust) use pem::write as pem_block;
 pub use error::{InvalidKey, KeyError};
 pub use keygen::{KeyPair, keygen};
 pub use password::PasswordSource;

@@ -44,7 +44,7 @@ fn decode(label: &str, body: &[&str]) -> Result<Zeroizing<Vec<u8>>, InvalidKey> 
 }
 
 /// Writes a block in lines of 64 characters with a final newline, as Go's `encoding/pem` does.
-pub(super) fn write(label: &str, bytes: &[u8]) -> Zeroizing<String> {
+pub(in crate::trust) fn write(label: &str, bytes: &[u8]) -> Zeroizing<String> {
     const WIDTH: usize = 64;
     let body = Zeroizing::new(STANDARD.encode(bytes));
     let mut text = Zeroizing::new(String::with_capacity(body.len() + body.len() / WIDTH + 2 * label.len() + 40));

@@ -45,7 +45,7 @@ fn signs_index_and_children_for_both_worlds() {
     let world = |format| [(format, true), (format, true), (format, false)];
     assert_eq!(kinds, [world(Format::Classic), world(Format::Bundle)].concat());
     assert!(report.signatures.iter().all(|signature| signature.outcome == Outcome::Added));
-    assert!(is_verified(&store, &index, &key.trusted(), NAME));
+    assert!(is_verified(&store, &index, &key.trusted().unwrap(), NAME));
 }
 
 #[test]
@@ -110,8 +110,8 @@ fn two_signers_survive_on_both_sides() {
     let index = testing::index(&store);
     sign_as(&store, &index, &[NAME], &first).unwrap();
     sign_as(&store, &index, &[NAME], &second).unwrap();
-    assert!(is_verified(&store, &index, &first.trusted(), NAME));
-    assert!(is_verified(&store, &index, &second.trusted(), NAME));
+    assert!(is_verified(&store, &index, &first.trusted().unwrap(), NAME));
+    assert!(is_verified(&store, &index, &second.trusted().unwrap(), NAME));
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn every_name_gets_its_own_signature() {
     let outcomes: Vec<_> = report.signatures.iter().map(|signature| signature.outcome).collect();
     assert_eq!(outcomes, [Outcome::AlreadyThere, Outcome::Added, Outcome::AlreadyThere]);
     for (name, verified) in [(NAME, true), ("q.io/org/iris:prod", true), ("q.io/org/iris:test", false)] {
-        assert_eq!(is_verified(&store, &manifest, &key.trusted(), name), verified, "{name}");
+        assert_eq!(is_verified(&store, &manifest, &key.trusted().unwrap(), name), verified, "{name}");
     }
 }
 
@@ -188,7 +188,7 @@ fn keeps_what_rh_model_signing_put_on_the_tag_and_warns() {
     assert_eq!(merged["layers"][0], squatter["layers"][0]);
     assert_eq!(merged["config"], squatter["config"]);
     assert_eq!(merged["artifactType"], squatter["artifactType"]);
-    assert!(is_verified(&store, &manifest, &key.trusted(), NAME));
+    assert!(is_verified(&store, &manifest, &key.trusted().unwrap(), NAME));
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn after_a_failure_it_tells_what_is_in_place_and_the_next_run_completes_it() {
     assert_eq!(formats, [Format::Classic, Format::Classic, Format::Classic, Format::Bundle]);
     let report = sign_as(&store, &index, &[NAME], &key).unwrap();
     assert_eq!(report.signatures.iter().filter(|signature| signature.outcome == Outcome::Added).count(), 2);
-    assert!(is_verified(&store, &index, &key.trusted(), NAME));
+    assert!(is_verified(&store, &index, &key.trusted().unwrap(), NAME));
 }
 
 /// Makes signers move in step.
@@ -317,7 +317,7 @@ fn eight_signers_in_step_all_survive() {
         }
     });
     for key in &keys {
-        assert!(is_verified(&store, &manifest, &key.trusted(), NAME));
+        assert!(is_verified(&store, &manifest, &key.trusted().unwrap(), NAME));
     }
     let image = signature_image(&store, manifest.digest());
     let signatures: BTreeSet<String> = image["layers"].as_array().unwrap().iter().map(|layer| layer["annotations"].to_string()).collect();

@@ -30,7 +30,7 @@ fn signed(make: fn(&MemoryStore) -> RawManifest) -> Signed {
     let report =
         sign(&SignRequest { store: &store, manifest: manifest.clone(), identities: &identities, signer: &signer, scope: Scope::All })
             .unwrap();
-    let Signer::Key(key) = signer;
+    let Signer::Key(key) = signer else { unreachable!("these tests sign with keys") };
     Signed { store, manifest, key, report }
 }
 
@@ -40,7 +40,7 @@ fn signed_image() -> Signed {
 
 impl Signed {
     fn refusals_for(&self, name: Option<&str>, keys: &[PublicKey]) -> Vec<Refusal> {
-        let trusted = Trusted { keys: keys.to_vec() };
+        let trusted = Trusted::keys(keys.to_vec());
         let request =
             VerifyRequest { store: &self.store, manifest: self.manifest.clone(), trusted: &trusted, identity: name, just_signed: None };
         verify(&request).unwrap().refusals()
@@ -296,7 +296,7 @@ fn reports_keyless_signatures_as_another_kind() {
 #[test]
 fn a_bundle_just_written_passes_though_the_list_is_not_fresh() {
     let signed = signed_image();
-    let trusted = Trusted { keys: vec![signed.key.public()] };
+    let trusted = Trusted::keys(vec![signed.key.public()]);
     let mut stale = Meddled::new(&signed.store);
     stale.referrers = Box::new(|_| Ok(Vec::new()));
     let request =
@@ -314,7 +314,7 @@ fn a_bundle_counts_whatever_artifact_type_the_registry_lists() {
             let listed = signed.store.referrers(subject)?.into_iter();
             Ok(listed.map(|referrer| Descriptor { artifact_type: artifact_type.map(str::to_owned), ..referrer }).collect())
         });
-        let trusted = Trusted { keys: vec![signed.key.public()] };
+        let trusted = Trusted::keys(vec![signed.key.public()]);
         let request = VerifyRequest {
             store: &registry,
             manifest: signed.manifest.clone(),
@@ -333,7 +333,7 @@ fn without_a_key_or_with_a_name_that_cannot_be_compared_nothing_is_checked() {
         |trusted, identity| VerifyRequest { store: &signed.store, manifest: signed.manifest.clone(), trusted, identity, just_signed: None };
     let nobody = Trusted::default();
     assert!(matches!(verify(&request(&nobody, None)), Err(TrustError::NoKey)));
-    let trusted = Trusted { keys: vec![signed.key.public()] };
+    let trusted = Trusted::keys(vec![signed.key.public()]);
     assert!(matches!(verify(&request(&trusted, Some("q.io/org/iris"))), Err(TrustError::IdentityWithoutTag { .. })));
     assert!(matches!(verify(&request(&trusted, Some("iris"))), Err(TrustError::Identity { .. })));
 }

@@ -18,7 +18,7 @@ fn signed(key: &PrivateKey) -> Vec<u8> {
 }
 
 fn trusted(keys: &[PublicKey]) -> Trusted {
-    Trusted { keys: keys.to_vec() }
+    Trusted::keys(keys.to_vec())
 }
 
 fn accepted(key: &PublicKey) -> Verdict {
