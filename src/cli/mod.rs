@@ -19,6 +19,7 @@ mod extract;
 mod gate;
 mod inspect;
 mod keygen;
+mod keyless;
 mod lint;
 mod man;
 mod options;

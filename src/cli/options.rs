@@ -31,9 +31,12 @@ pub(super) struct RegistryArgs {
 }
 
 impl RegistryArgs {
+    pub(super) fn options(&self) -> StoreOptions {
+        StoreOptions { authfile: self.authfile.clone(), tls_verify: self.tls_verify, ca_file: self.ca_file.clone() }
+    }
+
     pub(super) fn open(&self, location: &Location, access: Access) -> Result<Box<dyn Store>, CliError> {
-        let options = StoreOptions { authfile: self.authfile.clone(), tls_verify: self.tls_verify, ca_file: self.ca_file.clone() };
-        Ok(store::open(location, access, &options)?)
+        Ok(store::open(location, access, &self.options())?)
     }
 }
 

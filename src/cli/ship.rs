@@ -53,7 +53,7 @@ impl Args {
         let name = self.image_name(ui)?;
         let repository = Repository::open(&self.gitops)?;
         self.service.keep(current_delivery(&self.gitops, &self.site, &self.service.name), ui);
-        let signer = self.signing.signer()?;
+        let signer = self.signing.signer(&self.registry, ui)?;
         let build = self.build(ui)?;
         self.preflight(ui, &repository, &build, &name)?;
         if self.dry_run {
@@ -235,7 +235,7 @@ impl Args {
         let service = self.of(built.index(), name)?;
         let change = plan(&self.gitops, &self.site, &service)?;
         change.warnings.iter().for_each(|warning| ui.warn(warning));
-        ui.say(format!("would store {}, sign it as {name} with key {} and commit:", self.image, signer.name()));
+        ui.say(format!("would store {}, sign it as {name} by {} and commit:", self.image, signer.name()));
         ui.data(change.diff().trim_end())?;
         ui.data(format!("digest {}", built.index().digest()))?;
         Ok(())

@@ -31,7 +31,7 @@ impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
         let found = Found::at(&self.image, &self.registry, Access::Write)?;
         let identities = self.signing.identities(&found.location)?;
-        let signer = self.signing.signer()?;
+        let signer = self.signing.signer(&self.registry, ui)?;
         let (report, time) = timed(|| sign_found(&found, &identities, &signer, self.scope()))?;
         report.warnings.iter().for_each(|warning| ui.warn(warning));
         ui.step("sign", summary(&report), time);
@@ -57,7 +57,7 @@ pub(super) fn summary(report: &SignReport) -> String {
     let added = report.signatures.iter().filter(|signature| signature.outcome == Outcome::Added).count();
     let there = report.signatures.len() - added;
     match (added, there) {
-        (0, _) => "already signed by this key, nothing to add".to_owned(),
+        (0, _) => "already signed by this signer, nothing to add".to_owned(),
         (added, 0) => format!("{} added ({}; {})", units::count(added, "signature"), scope(report), formats(report)),
         (added, there) => format!("{} added, {there} already there", units::count(added, "signature")),
     }

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use super::CliError;
-use super::options::KeyParser;
+use super::keyless::{KeylessArgs, RootArgs};
+use super::options::{KeyParser, RegistryArgs};
 use crate::oci::{Location, ManifestRef};
+use crate::report::Ui;
 use crate::trust::{KeySource, Signer};
 
 /// Who signs, and under which names.
@@ -13,19 +15,36 @@ use crate::trust::{KeySource, Signer};
 pub(super) struct SigningArgs {
     /// The private key: a PEM file, env://VARIABLE, or a folder with cosign.key and cosign.password (a mounted secret)
     #[arg(long, value_name = "KEY", value_parser = KeyParser, allow_hyphen_values = true)]
-    key: KeySource,
+    key: Option<KeySource>,
     /// A file that holds the key's password [default: COSIGN_PASSWORD, else the folder's cosign.password, else a prompt]
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
     /// A name under which consumers know the image, such as quay.io/org/model:v1; may be repeated [default: the tag]
     #[arg(long, value_name = "REF")]
     sign_identity: Vec<String>,
+    #[command(flatten)]
+    keyless: KeylessArgs,
+    #[command(flatten)]
+    root: RootArgs,
 }
 
 impl SigningArgs {
+    /// Who signs: the holder of a key or of a token, and never both.
+    pub(super) fn signer(&self, registry: &RegistryArgs, ui: &Ui) -> Result<Signer, CliError> {
+        match (&self.key, self.keyless.is_chosen(&self.root)) {
+            (Some(key), false) => self.holder_of(key),
+            (None, true) => self.keyless.signer(&self.root, registry, ui),
+            (Some(_), true) => Err(CliError::usage("a key and the services of keyless signing are both named", "leave one of them out")),
+            (None, false) => Err(CliError::usage(
+                "nobody is named who signs",
+                "add --key FILE, or sign without a key: --fulcio-url with --rekor-url or --tsa-url, --signing-config, or --tuf-mirror",
+            )),
+        }
+    }
+
     /// Loads the key; the password is asked for only if the key is encrypted.
-    pub(super) fn signer(&self) -> Result<Signer, CliError> {
-        Ok(Signer::Key(self.key.private_key(self.password_file.as_deref())?))
+    fn holder_of(&self, key: &KeySource) -> Result<Signer, CliError> {
+        Ok(Signer::Key(key.private_key(self.password_file.as_deref())?))
     }
 
     /// Whether the user named identities.

@@ -1,6 +1,7 @@
 //! `modelcar verify`.
 
 use super::CliError;
+use super::keyless::CertificateArgs;
 use super::options::{self, Format, KeyParser, RegistryArgs};
 use super::resolve::Found;
 use crate::oci::Location;
@@ -15,7 +16,7 @@ pub(super) struct Args {
     #[arg(value_name = "REF", value_parser = options::location)]
     image: Location,
     /// A public key whose signature is accepted: a PEM file, env://VARIABLE, or a folder with cosign.pub; may be repeated
-    #[arg(long, value_name = "KEY", required = true, value_parser = KeyParser, allow_hyphen_values = true)]
+    #[arg(long, value_name = "KEY", value_parser = KeyParser, allow_hyphen_values = true)]
     key: Vec<KeySource>,
     /// The name that the signature must be for [default: the name asked for]
     #[arg(long, value_name = "REF")]
@@ -24,12 +25,21 @@ pub(super) struct Args {
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
     #[command(flatten)]
+    certificates: CertificateArgs,
+    #[command(flatten)]
     registry: RegistryArgs,
 }
 
 impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
-        let trusted = Trusted::keys(self.key.iter().map(|key| self.load(key)).collect::<Result<_, _>>()?);
+        let keys = self.key.iter().map(|key| self.load(key)).collect::<Result<_, _>>()?;
+        let trusted = Trusted { keys, certificates: self.certificates.certificates(&self.registry)? };
+        if trusted.is_nobody() {
+            return Err(CliError::usage(
+                "nobody is named whose signature counts",
+                "add --key cosign.pub, or --certificate-identity, --certificate-oidc-issuer and --trusted-root",
+            ));
+        }
         let found = Found::at(&self.image, &self.registry, Access::Read)?;
         let identity = self.identity.clone().or_else(|| found.location.reference().map(|reference| reference.to_string()));
         let (report, time) = timed(|| verify_found(&found, &trusted, identity.as_deref(), None))?;

@@ -127,6 +127,12 @@ pub enum KeylessError {
         /// The curve.
         curve: &'static str,
     },
+    /// The network cannot be used at all.
+    #[error(transparent)]
+    Network {
+        /// Why.
+        source: Box<StoreError>,
+    },
     /// A service that could not be asked, or refused.
     #[error("{service} did not do what it was asked")]
     Service {
@@ -206,6 +212,7 @@ impl KeylessError {
                  (OpenShift: `oc get authentication cluster -o jsonpath={.spec.serviceAccountIssuer}`)"
             }
             Self::Config { hint, .. } => hint,
+            Self::Network { source } => return source.hint(),
             Self::Address { .. } => "use https; plain HTTP only with --tls-verify=false, or on this machine",
             Self::OldLogKey { .. } => {
                 "Red Hat Trusted Artifact Signer made such keys up to version 1.2: rotate the Rekor signer to ECDSA P-256 with SHA-256"

@@ -1,0 +1,237 @@
+//! The options of keyless signing, and of trusting certificates.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+
+use super::CliError;
+use super::options::RegistryArgs;
+use crate::report::{Ui, timed};
+use crate::store::registry::Web;
+use crate::trust::{
+    CertificateIdentity, Certificates, Expected, KeylessError, Rekor, RekorVersion, RootSource, Services, Session, SessionOptions, Signer,
+    TokenSource, TrustError, TrustRoot, TufMirror, public_good_services, services_of_file,
+};
+
+/// Signing with a short-lived certificate instead of a key.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Keyless signing")]
+pub(super) struct KeylessArgs {
+    /// A file that holds the OIDC token [default: SIGSTORE_ID_TOKEN, else /var/run/sigstore/cosign/oidc-token]
+    #[arg(long, value_name = "FILE")]
+    identity_token_file: Option<PathBuf>,
+    /// The audience that Fulcio expects in the token
+    #[arg(long, value_name = "AUDIENCE", default_value = "sigstore")]
+    oidc_client_id: String,
+    /// Fulcio, which gives certificates for tokens
+    #[arg(long, value_name = "URL", conflicts_with = "signing_config")]
+    fulcio_url: Option<Url>,
+    /// The transparency log
+    #[arg(long, value_name = "URL", requires = "fulcio_url")]
+    rekor_url: Option<Url>,
+    /// The log's version; podman and CRI-O check only version 1 [default: 1]
+    #[arg(long, value_name = "VERSION")]
+    rekor_version: Option<Version>,
+    /// The time-stamp authority, with its path (…/api/v1/timestamp)
+    #[arg(long, value_name = "URL", requires = "fulcio_url")]
+    tsa_url: Option<Url>,
+    /// The services of a deployment, as a Sigstore signing config
+    #[arg(long, value_name = "FILE")]
+    signing_config: Option<PathBuf>,
+    /// How long a service may be silent before it is asked again
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600))]
+    service_timeout: u64,
+}
+
+/// Whose word counts.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Trusted root")]
+pub(super) struct RootArgs {
+    /// The deployment's authorities and logs: trusted_root.json
+    #[arg(long, value_name = "FILE")]
+    trusted_root: Option<PathBuf>,
+    /// The deployment's TUF repository, which holds the trusted root and the signing config
+    #[arg(long, value_name = "URL", requires = "tuf_root", conflicts_with = "trusted_root")]
+    tuf_mirror: Option<Url>,
+    /// The root.json that trust in the TUF repository begins with
+    #[arg(long, value_name = "FILE", requires = "tuf_mirror")]
+    tuf_root: Option<PathBuf>,
+    /// A deployment that modelcar knows; nothing is asked of it otherwise
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["tuf_mirror", "trusted_root"])]
+    sigstore: Option<Instance>,
+}
+
+/// Whose certificates count.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Keyless signatures")]
+pub(super) struct CertificateArgs {
+    /// Whom the certificate must name: an e-mail address, or the URI of a service account or workflow
+    #[arg(long, value_name = "TEXT", conflicts_with = "certificate_identity_regexp")]
+    certificate_identity: Option<String>,
+    /// The same as a regular expression, which may match anywhere: ^…$ binds it to the whole text
+    #[arg(long, value_name = "REGEXP")]
+    certificate_identity_regexp: Option<String>,
+    /// Who must have issued the token
+    #[arg(long, value_name = "URL", conflicts_with = "certificate_oidc_issuer_regexp")]
+    certificate_oidc_issuer: Option<String>,
+    /// The same as a regular expression
+    #[arg(long, value_name = "REGEXP")]
+    certificate_oidc_issuer_regexp: Option<String>,
+    #[command(flatten)]
+    root: RootArgs,
+}
+
+/// Rekor's versions.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Version {
+    /// Signs a time stamp for each entry
+    #[value(name = "1")]
+    V1,
+    /// A log of tiles; needs a time-stamp authority
+    #[value(name = "2")]
+    V2,
+}
+
+impl From<Version> for RekorVersion {
+    fn from(version: Version) -> Self {
+        match version {
+            Version::V1 => Self::V1,
+            Version::V2 => Self::V2,
+        }
+    }
+}
+
+/// Deployments that everybody knows.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Instance {
+    /// sigstore.dev: names and hashes of what is signed become public for ever
+    PublicGood,
+}
+
+impl KeylessArgs {
+    /// Whether services to sign with are named.
+    pub(super) fn is_chosen(&self, root: &RootArgs) -> bool {
+        self.fulcio_url.is_some() || self.signing_config.is_some() || root.names_services()
+    }
+
+    /// Reads the token and shows what it says; the services are asked when there is something to sign.
+    pub(super) fn signer(&self, root: &RootArgs, registry: &RegistryArgs, ui: &Ui) -> Result<Signer, CliError> {
+        let ((session, preflight), time) = timed(|| self.session(root, registry))?;
+        preflight.warning().iter().for_each(|warning| ui.warn(warning));
+        ui.step("token", preflight, time);
+        Ok(Signer::Keyless(Box::new(session)))
+    }
+
+    fn session(&self, root: &RootArgs, registry: &RegistryArgs) -> Result<(Session, crate::trust::Preflight), TrustError> {
+        let idle = Duration::from_secs(self.service_timeout);
+        let token = TokenSource::choose(self.identity_token_file.clone())?;
+        let web = web(registry, idle)?;
+        let services = self.services(root, &web)?;
+        let root = root.load(registry, idle)?;
+        Ok(Session::start(SessionOptions { services, root, token, audience: self.oidc_client_id.clone(), web })?)
+    }
+
+    fn services(&self, root: &RootArgs, web: &Web) -> Result<Services, KeylessError> {
+        let version = self.rekor_version.map(RekorVersion::from);
+        if let Some(fulcio) = &self.fulcio_url {
+            let rekor = self.rekor_url.clone().map(|url| Rekor { url, version: version.unwrap_or_default() });
+            return Services::new(fulcio.clone(), rekor, self.tsa_url.clone());
+        }
+        match (&self.signing_config, root.tuf()) {
+            (Some(file), _) => services_of_file(file, version),
+            (None, Some(tuf)) => tuf.services(web, version),
+            (None, None) => public_good_services(version),
+        }
+    }
+}
+
+impl RootArgs {
+    /// Whether the place of the root also names services.
+    fn names_services(&self) -> bool {
+        self.tuf_mirror.is_some() || self.sigstore.is_some()
+    }
+
+    fn tuf(&self) -> Option<TufMirror> {
+        Some(TufMirror { mirror: self.tuf_mirror.clone()?, root: self.tuf_root.clone()? })
+    }
+
+    fn source(&self) -> Option<RootSource> {
+        match (&self.trusted_root, self.tuf(), self.sigstore) {
+            (Some(file), _, _) => Some(RootSource::File(file.clone())),
+            (None, Some(tuf), _) => Some(RootSource::Tuf(tuf)),
+            (None, None, Some(Instance::PublicGood)) => Some(RootSource::PublicGood),
+            (None, None, None) => None,
+        }
+    }
+
+    /// The root, where one is named. Only a TUF repository is asked over the network.
+    fn load(&self, registry: &RegistryArgs, idle: Duration) -> Result<Option<Arc<TrustRoot>>, KeylessError> {
+        let load = |source: RootSource| source.load(|| web(registry, idle)).map(Arc::new);
+        self.source().map(load).transpose()
+    }
+}
+
+impl CertificateArgs {
+    /// Whose certificates count, where the options say so.
+    ///
+    /// # Errors
+    /// They say half of it, or the root cannot be had.
+    pub(super) fn certificates(&self, registry: &RegistryArgs) -> Result<Option<Certificates>, CliError> {
+        let identity = expected(self.certificate_identity.as_ref(), self.certificate_identity_regexp.as_ref())?;
+        let issuer = expected(self.certificate_oidc_issuer.as_ref(), self.certificate_oidc_issuer_regexp.as_ref())?;
+        let root = self.root.load(registry, Duration::from_secs(30)).map_err(TrustError::from)?;
+        match (identity, issuer, root) {
+            (None, None, None) => Ok(None),
+            (Some(identity), Some(issuer), Some(root)) => Ok(Some(Certificates::new(vec![CertificateIdentity { identity, issuer }], root))),
+            (identity, issuer, root) => Err(half(identity.is_some(), issuer.is_some(), root.is_some())),
+        }
+    }
+
+    /// Whether checking needs a network besides the store.
+    #[allow(dead_code)] // for `--offline`
+    pub(super) fn needs_network(&self) -> bool {
+        self.root.tuf_mirror.is_some()
+    }
+}
+
+/// What is missing from the three things that make up whom to trust.
+fn half(identity: bool, issuer: bool, root: bool) -> CliError {
+    let parts = [
+        (identity, "--certificate-identity (whom)"),
+        (issuer, "--certificate-oidc-issuer (by whose word)"),
+        (root, "--trusted-root, --tuf-mirror or --sigstore public-good (whose certificates)"),
+    ];
+    let missing: Vec<&str> = parts.into_iter().filter(|(given, _)| !given).map(|(_, name)| name).collect();
+    CliError::usage("a certificate is trusted by three things, and not all of them are given", format!("add {}", missing.join(" and ")))
+}
+
+fn expected(text: Option<&String>, pattern: Option<&String>) -> Result<Option<Expected>, CliError> {
+    let matching = |pattern: &String| Expected::matching(pattern).map_err(TrustError::from);
+    match (text, pattern) {
+        (Some(text), _) => Ok(Some(Expected::exactly(text))),
+        (None, pattern) => Ok(pattern.map(matching).transpose()?),
+    }
+}
+
+fn web(registry: &RegistryArgs, idle: Duration) -> Result<Web, KeylessError> {
+    Web::new(&registry.options(), idle).map_err(|source| KeylessError::Network { source: Box::new(source) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_what_is_missing_of_whom_to_trust() {
+        let only = |identity: &str| CertificateArgs { certificate_identity: Some(identity.to_owned()), ..CertificateArgs::default() };
+        let error = only("a@x").certificates(&RegistryArgs::default()).unwrap_err();
+        let hint = error.hint().unwrap();
+        assert!(hint.contains("--certificate-oidc-issuer") && hint.contains("--trusted-root"), "{hint}");
+        assert!(!hint.contains("--certificate-identity "));
+        assert!(CertificateArgs::default().certificates(&RegistryArgs::default()).unwrap().is_none());
+        let pattern = CertificateArgs { certificate_identity_regexp: Some("(".to_owned()), ..CertificateArgs::default() };
+        assert_eq!(pattern.certificates(&RegistryArgs::default()).unwrap_err().exit_code(), 2);
+    }
+}
