@@ -15,7 +15,7 @@ use crate::image::Build;
 use crate::kserve::{Delivery, Runtime};
 use crate::model::lint::Target;
 use crate::oci::{Digest, Location, ManifestRef, RawManifest, Reference};
-use crate::report::{Ui, timed, units};
+use crate::report::{Ui, timed, trust, units};
 use crate::rollout::{
     CommitId, CommitNote, Repository, RolloutError, Service, SiteChange, SiteName, commit_message, current_delivery, plan,
 };
@@ -165,9 +165,9 @@ impl Args {
         signed.warnings.iter().for_each(|warning| ui.warn(warning));
         ui.step("sign", sign::summary(&signed), time);
         let asked = identities.first().map(String::as_str);
-        let (report, time) = timed(|| verify::verify_found(found, &signer.trusted()?, asked, Some(&signed)))?;
+        let (report, time) = timed(|| verify::verify_signed(found, &signer.trusted()?, asked, &signed))?;
         verify::accept(found, &report)?;
-        ui.step("verify", "verified: podman, CRI-O and OpenShift (classic) and cosign 3 (bundle) accept it", time);
+        ui.step("verify", trust::verified(&report), time);
         Ok(())
     }
 

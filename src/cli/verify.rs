@@ -1,13 +1,18 @@
 //! `modelcar verify`.
 
+use std::str::FromStr;
+
 use super::CliError;
 use super::keyless::CertificateArgs;
 use super::options::{self, Format, KeyParser, RegistryArgs};
 use super::resolve::Found;
+use crate::kserve::KserveError;
 use crate::oci::Location;
 use crate::report::{Ui, timed, trust};
 use crate::store::Access;
-use crate::trust::{KeyError, KeySource, PublicKey, Reason, Refusal, SignReport, Trusted, VerifyReport, VerifyRequest, verify};
+use crate::trust::{
+    Consumer, KeyError, KeySource, PublicKey, Refusal, Requirement, SignReport, Trusted, VerifyReport, VerifyRequest, verify,
+};
 
 /// The verb's options.
 #[derive(Debug, clap::Args)]
@@ -18,9 +23,14 @@ pub(super) struct Args {
     /// A public key whose signature is accepted: a PEM file, env://VARIABLE, or a folder with cosign.pub; may be repeated
     #[arg(long, value_name = "KEY", value_parser = KeyParser, allow_hyphen_values = true)]
     key: Vec<KeySource>,
-    /// The name that the signature must be for [default: the name asked for]
+    /// The name that a classic signature must be for [default: the name asked for]
     #[arg(long, value_name = "REF")]
     identity: Option<String>,
+    #[command(flatten)]
+    demands: Demands,
+    /// Use no network at all: for an image in a layout or archive
+    #[arg(long)]
+    offline: bool,
     /// How the result is printed
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
@@ -30,43 +40,107 @@ pub(super) struct Args {
     registry: RegistryArgs,
 }
 
+/// What an image has to have.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Demands")]
+struct Demands {
+    /// Who has to accept the image: openshift, podman, cosign-v2, cosign-v3, cosign-v4, kyverno, policy-controller, conforma, quay
+    /// or all, separated by commas
+    #[arg(long, value_name = "CONSUMER", value_delimiter = ',', default_value = "openshift,cosign-v3", value_parser = options::word::<Named>)]
+    consumer: Vec<Named>,
+    /// An attestation that a trusted signer must have made: sbom, provenance, model-signing or a predicate type, separated by commas
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = options::word::<Requirement>)]
+    require: Vec<Requirement>,
+    /// Also read every config and layer and compare its digest
+    #[arg(long)]
+    layers: bool,
+}
+
+/// One consumer, or all of them.
+#[derive(Clone, Copy, Debug)]
+enum Named {
+    One(Consumer),
+    All,
+}
+
+impl FromStr for Named {
+    type Err = KserveError;
+
+    fn from_str(text: &str) -> Result<Self, KserveError> {
+        if text == "all" { Ok(Self::All) } else { text.parse().map(Self::One) }
+    }
+}
+
+impl Demands {
+    /// Whom the user named, each once and in the order of tables.
+    fn consumers(&self) -> Vec<Consumer> {
+        let is_named = |consumer: &Consumer| {
+            self.consumer.iter().any(|named| match named {
+                Named::One(one) => one == consumer,
+                Named::All => true,
+            })
+        };
+        Consumer::ALL.into_iter().filter(is_named).collect()
+    }
+}
+
 impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
-        let keys = self.key.iter().map(|key| self.load(key)).collect::<Result<_, _>>()?;
-        let trusted = Trusted { keys, certificates: self.certificates.certificates(&self.registry)? };
-        if trusted.is_nobody() {
-            return Err(CliError::usage(
-                "nobody is named whose signature counts",
-                "add --key cosign.pub, or --certificate-identity, --certificate-oidc-issuer and --trusted-root",
-            ));
-        }
+        self.ensure_offline()?;
+        let trusted = self.trusted()?;
         let found = Found::at(&self.image, &self.registry, Access::Read)?;
-        let identity = self.identity.clone().or_else(|| found.location.reference().map(|reference| reference.to_string()));
-        let (report, time) = timed(|| verify_found(&found, &trusted, identity.as_deref(), None))?;
+        let (report, time) = timed(|| self.check(&found, &trusted, ui))?;
         match self.format {
             Format::Text => ui.say(trust::verification(&report).trim_end()),
             Format::Json => ui.data(trust::json(&found.pinned(), &report)?)?,
         }
         accept(&found, &report)?;
-        ui.step("verify", "verified: podman, CRI-O and OpenShift (classic) and cosign 3 (bundle) accept it", time);
+        ui.step("verify", trust::verified(&report), time);
         if self.format == Format::Text {
             ui.data(found.pinned())?;
         }
         Ok(())
     }
-}
 
-/// What helps against a refusal.
-fn hint(refusal: &Refusal) -> String {
-    match refusal.reason {
-        Reason::NoSignature => {
-            "`modelcar sign` signs for both kinds of readers; an image copied by another tool may have lost its signatures".to_owned()
+    /// Whose signatures count.
+    fn trusted(&self) -> Result<Trusted, CliError> {
+        let keys = self.key.iter().map(|key| self.load(key)).collect::<Result<_, _>>()?;
+        let trusted = Trusted { keys, certificates: self.certificates.certificates(&self.registry)? };
+        if !trusted.is_nobody() {
+            return Ok(trusted);
         }
-        _ => "the table above lists every signature that was looked at; `--format json` gives it to scripts".to_owned(),
+        Err(CliError::usage(
+            "nobody is named whose signature counts",
+            "add --key cosign.pub, or --certificate-identity, --certificate-oidc-issuer and --trusted-root",
+        ))
     }
-}
 
-impl Args {
+    /// A registry is a network. Everything else that is read here is a file.
+    fn ensure_offline(&self) -> Result<(), CliError> {
+        match &self.image {
+            Location::Registry(reference) if self.offline => Err(CliError::usage(
+                format!("`{reference}` is in a registry, and `--offline` uses no network"),
+                format!("fetch it first: `modelcar pull {reference} DIR`, then `modelcar verify --offline oci:DIR …`"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn check(&self, found: &Found, trusted: &Trusted, ui: &Ui) -> Result<VerifyReport, CliError> {
+        let name = self.identity.clone().or_else(|| found.location.reference().map(|reference| reference.to_string()));
+        let watch = self.demands.layers.then(|| ui.watch());
+        Ok(verify(&VerifyRequest {
+            store: found.store.as_ref(),
+            manifest: found.manifest.clone(),
+            trusted,
+            identity: name.as_deref(),
+            consumers: &self.demands.consumers(),
+            required: &self.demands.require,
+            layers: watch.as_ref(),
+            just_signed: None,
+        })?)
+    }
+
     /// A key that is damaged verifies nothing: that is a refusal, and not a failure to check.
     fn load(&self, key: &KeySource) -> Result<PublicKey, CliError> {
         key.public_key().map_err(|error| match error {
@@ -84,20 +158,28 @@ fn reasons(error: &dyn std::error::Error) -> String {
     std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// Checks an image in its open store.
-pub(super) fn verify_found(
-    found: &Found,
-    trusted: &Trusted,
-    identity: Option<&str>,
-    just_signed: Option<&SignReport>,
-) -> Result<VerifyReport, CliError> {
-    Ok(verify(&VerifyRequest { store: found.store.as_ref(), manifest: found.manifest.clone(), trusted, identity, just_signed })?)
+/// Checks an image that was signed a moment ago, for the usual consumers.
+pub(super) fn verify_signed(found: &Found, trusted: &Trusted, name: Option<&str>, signed: &SignReport) -> Result<VerifyReport, CliError> {
+    Ok(verify(&VerifyRequest {
+        store: found.store.as_ref(),
+        manifest: found.manifest.clone(),
+        trusted,
+        identity: name,
+        consumers: &Consumer::DEFAULT,
+        required: &[],
+        layers: None,
+        just_signed: Some(signed),
+    })?)
 }
 
-/// An error that holds every refusal.
+/// An error that names the first refusal, and how many there are.
 pub(super) fn accept(found: &Found, report: &VerifyReport) -> Result<(), CliError> {
     let refusals = report.refusals();
     let Some(first) = refusals.first() else { return Ok(()) };
     let more = if refusals.len() > 1 { format!(" (and {} more)", refusals.len() - 1) } else { String::new() };
     Err(CliError::Refused { image: found.pinned(), reasons: format!("{first}{more}"), hint: Some(hint(first)) })
+}
+
+fn hint(refusal: &Refusal) -> String {
+    refusal.refused.objection.remedy().to_owned()
 }

@@ -67,7 +67,8 @@ impl Watch {
         Self::new(Arc::new(|_| ()))
     }
 
-    pub(super) fn tell(&self, event: Event) {
+    /// Tells the listener.
+    pub fn tell(&self, event: Event) {
         (self.listener)(event);
     }
 

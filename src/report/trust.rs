@@ -1,58 +1,85 @@
-//! What was found about an image's signatures, as a table and as JSON.
+//! What was found about an image's signatures and what its consumers make of it, as tables and as JSON.
 
 use comfy_table::Table;
 use console::Style;
 use serde_json::{Value, json};
 
 use super::table::{self, columns};
-use crate::trust::{Finding, Format, ManifestEvidence, Proof, Says, SignedBy, Verdict, VerifyReport};
+use super::units;
+use crate::trust::{
+    Consumer, Finding, Judgement, ManifestEvidence, Objection, Proof, Refused, Requirement, Says, SignedBy, Verdict, VerifyReport,
+};
 
-/// A line per signature: for which manifest, in which world, and what was decided.
+/// So many different objections of a consumer stand in the table; all of them are in the JSON.
+const OBJECTIONS: usize = 2;
+
+/// What there is, a line per signature; then a line per consumer that has to accept it, and one for all others.
 pub fn verification(report: &VerifyReport) -> String {
-    let mut table = columns(["MANIFEST", "PLATFORM", "READ BY", "RESULT"]);
+    let tables = [formats(report), consumers(report), requirements(report)];
+    let shown: Vec<String> = tables.into_iter().filter(|table| !table.is_empty()).collect();
+    shown.join("\n") + &others(report)
+}
+
+/// One line for an image that is verified: `verified: openshift and cosign-v3 accept it`.
+pub fn verified(report: &VerifyReport) -> String {
+    let names: Vec<String> = report.named.iter().map(ToString::to_string).collect();
+    let verb = if names.len() == 1 { "accepts" } else { "accept" };
+    let layers = report.layers.as_ref().map(|layers| {
+        format!("; {} of {} hashed again", units::count(layers.blobs, "blob"), units::bytes(layers.bytes))
+    });
+    format!("verified: {} {verb} it{}", list(&names), layers.unwrap_or_default())
+}
+
+fn formats(report: &VerifyReport) -> String {
+    let mut table = columns(["MANIFEST", "PLATFORM", "FORMAT", "RESULT"]);
     for manifest in &report.manifests {
-        for (format, findings) in worlds(manifest) {
-            rows(&mut table, manifest, format, findings);
+        for (format, findings) in kinds(manifest) {
+            for result in results(format, findings) {
+                table.add_row([manifest.digest.short(), place(manifest), format.to_owned(), result]);
+            }
         }
     }
     table::text(&table)
 }
 
-fn worlds(manifest: &ManifestEvidence) -> [(Format, &[Finding]); 2] {
-    [(Format::Classic, &manifest.classic), (Format::Bundle, &manifest.bundles)]
+fn kinds(manifest: &ManifestEvidence) -> [(&'static str, &[Finding]); 4] {
+    [
+        (CLASSIC, &manifest.classic),
+        (BUNDLE, &manifest.bundles),
+        ("attachment", &manifest.attachments),
+        ("model signature", &manifest.model_signatures),
+    ]
 }
 
-fn rows(table: &mut Table, manifest: &ManifestEvidence, format: Format, findings: &[Finding]) {
-    let platform = manifest.platform.as_ref().map_or_else(|| "index".to_owned(), ToString::to_string);
-    let readers = match format {
-        Format::Classic => "podman, CRI-O",
-        Format::Bundle => "cosign 3 (bundle)",
-    };
-    let mut row = |result: String| {
-        table.add_row([manifest.digest.short(), platform.clone(), readers.to_owned(), result]);
-    };
-    if findings.is_empty() {
-        row(refused("no signature exists"));
+const CLASSIC: &str = "classic";
+const BUNDLE: &str = "bundle";
+
+/// What is looked for in vain is a row too; what few images have is not.
+fn results(format: &str, findings: &[Finding]) -> Vec<String> {
+    let expected = [CLASSIC, BUNDLE].contains(&format);
+    match findings {
+        [] if expected => vec![Style::new().for_stderr().dim().apply_to("none").to_string()],
+        findings => findings.iter().map(result).collect(),
     }
-    for finding in findings {
-        row(result(finding));
-    }
+}
+
+fn place(manifest: &ManifestEvidence) -> String {
+    manifest.platform.as_ref().map_or_else(|| "index".to_owned(), ToString::to_string)
 }
 
 fn result(finding: &Finding) -> String {
+    let what = match &finding.says {
+        Says::Attested { predicate_type, .. } => format!(" (`{}`)", crate::oci::printable(predicate_type, 100)),
+        Says::Signed | Says::Unknown => String::new(),
+    };
     match &finding.verdict {
-        _ if let Says::Attested { predicate_type, .. } = &finding.says => format!("an attestation (`{predicate_type}`)"),
         Verdict::Accepted(Proof { by, name }) => {
             let name = name.as_ref().map(|name| format!(" for {name}")).unwrap_or_default();
-            format!("{} by {}{name}", Style::new().for_stderr().green().apply_to("accepted"), signer(by))
+            format!("{}, by {}{name}{what}", Style::new().for_stderr().green().apply_to("good"), signer(by))
         }
-        Verdict::Refused(reason) => refused(&reason.to_string()),
-        Verdict::Other(reason) => format!("not checked: {reason}"),
+        Verdict::Refused(reason) => format!("{}: {reason}{what}", Style::new().for_stderr().red().apply_to("bad")),
+        Verdict::Other(reason) => format!("not checked: {reason}{what}"),
     }
-}
-
-fn refused(reason: &str) -> String {
-    format!("{}: {reason}", Style::new().for_stderr().red().apply_to("refused"))
 }
 
 fn signer(by: &SignedBy) -> String {
@@ -67,14 +94,116 @@ fn short(hint: &str) -> String {
     hint.chars().take(12).collect()
 }
 
-/// The same facts for scripts.
+fn consumers(report: &VerifyReport) -> String {
+    let mut table = columns(["CONSUMER", "READS", "RESULT"]);
+    for judgement in report.judgements.iter().filter(|judgement| report.named.contains(&judgement.consumer)) {
+        let Judgement { consumer, refusals, notes } = judgement;
+        add(&mut table, &consumer.to_string(), consumer.reads(), refusals, notes);
+    }
+    if !report.unsigned.is_empty() && report.refusals().iter().any(|refusal| refusal.by == crate::trust::Demand::Signature) {
+        add(&mut table, "modelcar", "a signature in either format", &report.unsigned, &[]);
+    }
+    table::text(&table)
+}
+
+fn add(table: &mut Table, name: &str, reads: &str, refusals: &[Refused], notes: &[&str]) {
+    let result = if refusals.is_empty() {
+        let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
+        format!("{}{notes}", Style::new().for_stderr().green().apply_to("accepts"))
+    } else {
+        format!("{}: {}", Style::new().for_stderr().red().apply_to("refuses"), objections(refusals))
+    };
+    table.add_row([name.to_owned(), reads.to_owned(), result]);
+}
+
+/// Each different objection once, with the manifests it is about.
+fn objections(refusals: &[Refused]) -> String {
+    let mut different: Vec<(&Objection, Vec<String>)> = Vec::new();
+    for Refused { platform, objection, .. } in refusals {
+        let place = platform.as_ref().map_or_else(|| "index".to_owned(), ToString::to_string);
+        match different.iter_mut().find(|(known, _)| *known == objection) {
+            Some((_, places)) => places.push(place),
+            None => different.push((objection, vec![place])),
+        }
+    }
+    let shown = different.iter().take(OBJECTIONS).map(|(objection, places)| format!("{objection} [{}]", places.join(", ")));
+    let more = different.len().saturating_sub(OBJECTIONS);
+    shown.chain((more > 0).then(|| format!("and {more} more"))).collect::<Vec<_>>().join("; ")
+}
+
+fn requirements(report: &VerifyReport) -> String {
+    let mut table = columns(["REQUIRED", "RESULT"]);
+    let (Some(named), false) = (report.manifests.first(), report.required.is_empty()) else { return String::new() };
+    for requirement in &report.required {
+        let result = requirement.met_by(named).map_or_else(|| "missing".to_owned(), result);
+        table.add_row([requirement.to_string(), result]);
+    }
+    table::text(&table)
+}
+
+/// Those who were not asked, in a line each for yes and no.
+fn others(report: &VerifyReport) -> String {
+    let others = || report.judgements.iter().filter(|judgement| !report.named.contains(&judgement.consumer));
+    let line = |accepts: bool, verb: &str| {
+        let names: Vec<String> =
+            others().filter(|judgement| judgement.accepts() == accepts).map(|judgement| judgement.consumer.to_string()).collect();
+        if names.is_empty() { String::new() } else { format!("would {verb} it too: {}\n", list(&names)) }
+    };
+    let (accept, refuse) = (line(true, "accept"), line(false, "refuse").replace(" too", ""));
+    if accept.is_empty() && refuse.is_empty() { String::new() } else { format!("\n{accept}{refuse}") }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn list(names: &[String]) -> String {
+    match names {
+        [] => "nobody".to_owned(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// The same facts for scripts; docs/trust.md describes the document.
 ///
 /// # Errors
 /// Never for these values.
 pub fn json(image: &str, report: &VerifyReport) -> serde_json::Result<String> {
     let refusals: Vec<String> = report.refusals().iter().map(ToString::to_string).collect();
-    let manifests: Vec<Value> = report.manifests.iter().map(manifest).collect();
-    serde_json::to_string_pretty(&json!({"image": image, "verified": refusals.is_empty(), "refusals": refusals, "manifests": manifests}))
+    serde_json::to_string_pretty(&json!({
+        "image": image,
+        "verified": refusals.is_empty(),
+        "refusals": refusals,
+        "consumers": report.judgements.iter().map(|judgement| consumer(judgement, &report.named)).collect::<Vec<_>>(),
+        "required": report.required.iter().map(|required| requirement(required, report)).collect::<Vec<_>>(),
+        "layers": report.layers.as_ref().map(|layers| json!({
+            "blobs": layers.blobs, "bytes": layers.bytes, "refusals": layers.refusals.iter().map(refused).collect::<Vec<_>>(),
+        })),
+        "manifests": report.manifests.iter().map(manifest).collect::<Vec<_>>(),
+    }))
+}
+
+fn consumer(judgement: &Judgement, named: &[Consumer]) -> Value {
+    json!({
+        "consumer": judgement.consumer.to_string(),
+        "named": named.contains(&judgement.consumer),
+        "reads": judgement.consumer.reads(),
+        "accepts": judgement.accepts(),
+        "refusals": judgement.refusals.iter().map(refused).collect::<Vec<_>>(),
+        "notes": judgement.notes,
+    })
+}
+
+fn refused(refused: &Refused) -> Value {
+    json!({
+        "manifest": refused.digest.to_string(),
+        "platform": refused.platform.as_ref().map(ToString::to_string),
+        "reason": refused.objection.to_string(),
+        "remedy": refused.objection.remedy(),
+    })
+}
+
+fn requirement(requirement: &Requirement, report: &VerifyReport) -> Value {
+    let met_by = report.manifests.first().and_then(|named| requirement.met_by(named));
+    json!({"attestation": requirement.to_string().trim_matches('`'), "types": requirement.types(), "met_by": met_by.map(finding)})
 }
 
 fn manifest(manifest: &ManifestEvidence) -> Value {
@@ -82,19 +211,30 @@ fn manifest(manifest: &ManifestEvidence) -> Value {
     json!({
         "digest": manifest.digest.to_string(),
         "platform": manifest.platform.as_ref().map(ToString::to_string),
+        "present": manifest.present,
+        "signature_tag": {"present": manifest.signature_tag.present, "squatters": manifest.signature_tag.squatters},
         "classic": list(&manifest.classic),
         "bundle": list(&manifest.bundles),
+        "attachment": list(&manifest.attachments),
+        "model_signature": list(&manifest.model_signatures),
     })
 }
 
 fn finding(finding: &Finding) -> Value {
     let (verdict, detail) = match &finding.verdict {
-        Verdict::Accepted(Proof { by: SignedBy::Key { hint, .. }, name }) => ("accepted", json!({"key": hint, "identity": name})),
+        Verdict::Accepted(Proof { by: SignedBy::Key { hint, algorithm }, name }) => {
+            ("accepted", json!({"key": hint, "algorithm": algorithm.to_string(), "identity": name}))
+        }
         Verdict::Accepted(Proof { by: SignedBy::Certificate { identity, issuer, .. }, name }) => {
             ("accepted", json!({"certificate_identity": identity, "certificate_oidc_issuer": issuer, "identity": name}))
         }
         Verdict::Refused(reason) => ("refused", json!({"reason": reason.to_string()})),
         Verdict::Other(reason) => ("not checked", json!({"reason": reason.to_string()})),
     };
-    json!({"at": finding.at.to_string(), "verdict": verdict, "detail": detail})
+    let (says, predicate_type) = match &finding.says {
+        Says::Signed => ("signature", None),
+        Says::Attested { predicate_type, .. } => ("attestation", Some(predicate_type)),
+        Says::Unknown => ("unknown", None),
+    };
+    json!({"at": finding.at.to_string(), "says": says, "predicate_type": predicate_type, "verdict": verdict, "detail": detail})
 }

@@ -64,6 +64,16 @@ pub enum StoreError {
         /// The limit in bytes.
         limit: u64,
     },
+    /// More than an honest repository needs, in sum.
+    #[error("{store}: more than {limit} for {what}")]
+    TooMuch {
+        /// The store's name.
+        store: String,
+        /// What was read.
+        what: &'static str,
+        /// The limit, with its unit.
+        limit: String,
+    },
     /// A manifest that cannot be read.
     #[error(transparent)]
     Manifest(#[from] InvalidManifest),

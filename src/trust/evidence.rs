@@ -1,6 +1,8 @@
 //! What was found about an image: every signature and attestation of every manifest, and what was decided about each.
 //! Whether it is enough is another question, which each consumer answers in its own way.
 
+use std::fmt;
+
 use serde_json::value::RawValue;
 
 use super::{Certificates, PublicKey, Reason};
@@ -42,10 +44,25 @@ pub struct ManifestEvidence {
     pub platform: Option<Platform>,
     /// False if an index lists it and it is not there.
     pub present: bool,
+    /// The tag of its `.sig` image.
+    pub signature_tag: SignatureTag,
     /// What is in its `.sig` image.
     pub classic: Vec<Finding>,
     /// Its bundles: signatures and attestations.
     pub bundles: Vec<Finding>,
+    /// The attestations in its `.att` image.
+    pub attachments: Vec<Finding>,
+    /// OpenSSF model signatures, which speak of the model's files and not of the manifest.
+    pub model_signatures: Vec<Finding>,
+}
+
+/// The tag `sha256-<hex>.sig` of a manifest, apart from what the signatures behind it are worth.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SignatureTag {
+    /// Whether it is there.
+    pub present: bool,
+    /// Media types of layers that hold no classic signature.
+    pub squatters: Vec<String>,
 }
 
 /// One signed thing and what was decided about it.
@@ -142,7 +159,33 @@ pub enum Log {
     Timestamp,
 }
 
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::EcdsaP256Sha256 => "ECDSA P-256 and SHA-256",
+            Self::EcdsaP384Sha256 => "ECDSA P-384 and SHA-256",
+            Self::EcdsaP384Sha384 => "ECDSA P-384 and SHA-384",
+            Self::RsaSha256 => "RSA and SHA-256",
+        })
+    }
+}
+
 impl Finding {
+    /// A finding that keeps a predicate only where somebody trusted has signed it: megabytes of a stranger's words are of no use.
+    pub(super) fn new(at: Digest, says: Says, verdict: Verdict) -> Self {
+        let signed = matches!(verdict, Verdict::Accepted(_) | Verdict::Refused(Reason::WrongDigest { .. }));
+        let says = match says {
+            Says::Attested { predicate_type, .. } if !signed => Says::Attested { predicate_type, predicate: RawValue::NULL.to_owned() },
+            says => says,
+        };
+        Self { at, says, verdict }
+    }
+
+    /// Whether a reader of bundles takes it for one, good or bad, and so looks at bundles only.
+    pub(super) fn is_bundle(&self) -> bool {
+        !matches!(self.verdict, Verdict::Refused(Reason::NoBundle { .. }))
+    }
+
     /// Whether it is a signature of the image and a good one.
     pub fn is_accepted_signature(&self) -> bool {
         matches!((&self.says, &self.verdict), (Says::Signed, Verdict::Accepted(_)))

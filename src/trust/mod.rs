@@ -12,20 +12,26 @@
 //! | `bundle` | bundles: a signed statement, the document around it, the referrer that holds it |
 //! | `signer`, `evidence` | who signs; whose signatures count, and what was found |
 //! | `fetch`, `subject` | what is read from a [`Store`](crate::store::Store), and which manifests count |
+//! | `consumers` | who reads signatures, and what each makes of those that were found |
+//! | `requirement`, `layers`, `bounded` | attestations that are asked for, blobs hashed again, an end to what strangers can cost |
 //! | `sign`, `verify` | the verbs |
 //!
 //! Whatever is read here was written by strangers: every size and count has a limit, and a damaged signature is a reason to
 //! refuse it, never to stop looking at the next. No secret is ever part of an error, a log line or a debug print.
 
 use std::fmt;
+mod bounded;
 mod bundle;
 mod classic;
+mod consumers;
 mod error;
 mod evidence;
 mod fetch;
 mod keyless;
 mod keys;
+mod layers;
 mod reason;
+mod requirement;
 mod sign;
 mod signer;
 mod subject;
@@ -34,17 +40,20 @@ mod testing;
 mod verify;
 
 pub use classic::image::merge as merge_signatures;
+pub use consumers::{Asked, Consumer, Judgement, Objection, Refused};
 pub use error::TrustError;
+pub use evidence::{Algorithm, Finding, Log, ManifestEvidence, Proof, Says, SignatureTag, SignedBy, Trusted, Verdict};
 pub use keyless::{
     CertificateIdentity, Certificates, Claims, Expected, KeylessError, Preflight, Rekor, RekorVersion, RootSource, Service, Services, Session,
     SessionOptions, Token, TokenSource, TrustRoot, TufMirror, fuzz_annotations, fuzz_token, public_good_services, services_of_file,
 };
-pub use evidence::{Algorithm, Finding, Log, ManifestEvidence, Proof, Says, SignedBy, Trusted, Verdict};
 pub use keys::{InvalidKey, InvalidKeySource, KeyError, KeyPair, KeySource, PasswordSource, PrivateKey, PublicKey, SigningKey, keygen};
+pub use layers::Layers;
 pub use reason::Reason;
+pub use requirement::Requirement;
 pub use sign::{Outcome, Scope, SignReport, SignRequest, SignWarning, Signature, sign};
 pub use signer::Signer;
-pub use verify::{Refusal, VerifyReport, VerifyRequest, verify};
+pub use verify::{Demand, Refusal, VerifyReport, VerifyRequest, verify};
 
 /// The two worlds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -50,6 +50,12 @@ pub enum Reason {
         /// What is wrong.
         what: String,
     },
+    /// A referrer that says it is a bundle and cannot be read as one; cosign passes over it.
+    #[error("damaged: no bundle: {what}")]
+    NoBundle {
+        /// What is wrong.
+        what: String,
+    },
     /// The store gave other bytes than the digest promises, or none.
     #[error("changed or lost: blob {blob} cannot be read as its digest says")]
     Blob {

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::sync::Mutex;
 
 use crate::oci::{Descriptor, Digest, ImageIndex, ImageManifest, Manifest, ManifestRef, Platform, RawManifest, media_type};
+use super::{ManifestEvidence, SignatureTag};
 use crate::store::{BlobSource, Store, StoreError, VerifiedReader};
 
 #[derive(Default)]
@@ -140,6 +141,20 @@ impl Store for Meddled<'_> {
     }
     fn name(&self) -> String {
         self.inner.name()
+    }
+}
+
+/// A manifest about which nothing was found.
+pub(super) fn evidence() -> ManifestEvidence {
+    ManifestEvidence {
+        digest: Digest::of(b"the manifest"),
+        platform: None,
+        present: true,
+        signature_tag: SignatureTag::default(),
+        classic: Vec::new(),
+        bundles: Vec::new(),
+        attachments: Vec::new(),
+        model_signatures: Vec::new(),
     }
 }
 

@@ -1,19 +1,23 @@
-//! Checking an image with public keys, in both worlds.
+//! Checking an image: gathering what is there, in all formats, then asking each consumer what it would make of it.
 //!
-//! podman and OpenShift read only the classic signatures. cosign 3 reads only bundles as soon as one is there. An image is
-//! verified if both would let it through: for what the reference names and, in an index, for each platform.
+//! podman and OpenShift read only the classic signatures. cosign 3 reads only bundles as soon as one is there. So there is no one
+//! answer: an image is verified if those consumers that the caller names would let it through, and if modelcar's own rule holds:
+//! somebody trusted has signed what the reference names and, in an index, each platform.
 
-use std::collections::HashSet;
 use std::fmt;
 
+use super::bounded::Bounded;
 use super::bundle::referrer;
-use super::classic::{self, identity};
+use super::classic;
+use super::consumers::own_refusals;
+use super::layers::{self, Layers};
 use super::subject::{Subject, subjects};
-use super::{Finding, Format, ManifestEvidence, Proof, Reason, Says, SignReport, TrustError, Trusted, Verdict, fetch};
-use crate::oci::{Digest, Platform, RawManifest, Reference};
+use super::{Asked, Consumer, Judgement, ManifestEvidence, Objection, Refused, Requirement, SignReport, TrustError, Trusted, fetch};
+use crate::image::watch::Watch;
+use crate::oci::RawManifest;
 use crate::store::Store;
 
-/// What to check, with which keys.
+/// What to check, for whom, with which keys.
 pub struct VerifyRequest<'a> {
     /// Where the image and its signatures are.
     pub store: &'a dyn Store,
@@ -23,29 +27,54 @@ pub struct VerifyRequest<'a> {
     pub trusted: &'a Trusted,
     /// The reference as asked for, `host/repo:tag` or `host/repo@digest`; without one, any name in a signature will do.
     pub identity: Option<&'a str>,
+    /// Who has to accept the image.
+    pub consumers: &'a [Consumer],
+    /// Attestations that have to be there.
+    pub required: &'a [Requirement],
+    /// Whether every config and layer is hashed again, and who hears of the progress.
+    pub layers: Option<&'a Watch>,
     /// What [`sign`](super::sign()) has just written here. Quay shows a new referrer up to 60 s late, so bundles that are known
     /// are read by digest.
     pub just_signed: Option<&'a SignReport>,
 }
 
-/// All that was found.
+/// All that was found, and what everybody would say of it.
 #[derive(Clone, Debug)]
 pub struct VerifyReport {
     /// What the reference names, then the manifests of an index.
     pub manifests: Vec<ManifestEvidence>,
+    /// What each consumer would say, in the order of [`Consumer::ALL`].
+    pub judgements: Vec<Judgement>,
+    /// Who has to accept the image.
+    pub named: Vec<Consumer>,
+    /// Where modelcar's own rule is broken.
+    pub unsigned: Vec<Refused>,
+    /// Attestations that have to be there.
+    pub required: Vec<Requirement>,
+    /// What was hashed again.
+    pub layers: Option<Layers>,
 }
 
 /// Why an image is not verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// Of which manifest.
-    pub digest: Digest,
-    /// Its platform, for a manifest in an index.
-    pub platform: Option<Platform>,
-    /// In which world; none if the manifest itself is the problem.
-    pub format: Option<Format>,
-    /// Why.
-    pub reason: Reason,
+    /// Who asks for what is not there.
+    pub by: Demand,
+    /// Which manifest is refused, and why.
+    pub refused: Refused,
+}
+
+/// Who asks for something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// A consumer that the caller named.
+    Consumer(Consumer),
+    /// modelcar: every manifest is signed by somebody trusted.
+    Signature,
+    /// The caller, for an attestation.
+    Attestation,
+    /// The caller, for blobs as their digests say.
+    Layers,
 }
 
 /// Looks at every signature of the image and of each manifest in an index.
@@ -56,81 +85,80 @@ pub fn verify(request: &VerifyRequest<'_>) -> Result<VerifyReport, TrustError> {
     if request.trusted.is_nobody() {
         return Err(TrustError::NoKey);
     }
-    let asked = request.identity.map(identity::asked).transpose()?;
-    let subjects = subjects(&request.manifest)?;
-    let manifests = subjects.iter().map(|subject| examine(request, subject, asked.as_ref()));
-    Ok(VerifyReport { manifests: manifests.collect::<Result<_, _>>()? })
+    let asked = Asked::by(request.identity)?;
+    let manifests = gather(request)?;
+    let layers = request.layers.map(|watch| layers::rehash(request.store, &manifests, watch)).transpose()?;
+    Ok(VerifyReport {
+        judgements: Consumer::ALL.iter().map(|consumer| consumer.judge(&manifests, &asked)).collect(),
+        named: request.consumers.to_vec(),
+        unsigned: own_refusals(&manifests),
+        required: request.required.to_vec(),
+        layers,
+        manifests,
+    })
 }
 
-fn examine(request: &VerifyRequest<'_>, subject: &Subject, asked: Option<&Reference>) -> Result<ManifestEvidence, TrustError> {
-    let (store, digest) = (request.store, subject.digest());
+fn gather(request: &VerifyRequest<'_>) -> Result<Vec<ManifestEvidence>, TrustError> {
+    let store = Bounded::new(request.store);
+    subjects(&request.manifest)?.iter().map(|subject| examine(&store, request, subject)).collect()
+}
+
+fn examine(store: &dyn Store, request: &VerifyRequest<'_>, subject: &Subject) -> Result<ManifestEvidence, TrustError> {
+    let (digest, trusted) = (subject.digest(), request.trusted);
     let known = request.just_signed.map(|report| report.bundles_of(digest)).unwrap_or_default();
+    let (signature_tag, classic) = classic::examine(store, digest, trusted)?;
     Ok(ManifestEvidence {
         digest,
         platform: subject.platform.clone(),
         present: fetch::manifest(store, &subject.descriptor)?.is_ok(),
-        classic: named(classic::examine(store, digest, request.trusted)?, asked),
-        bundles: referrer::examine(store, digest, request.trusted, &known)?,
+        signature_tag,
+        classic,
+        bundles: referrer::examine(store, digest, trusted, &known)?,
+        attachments: Vec::new(),
+        model_signatures: Vec::new(),
     })
 }
 
-/// Good signatures under another name than the one asked for are none.
-fn named(mut findings: Vec<Finding>, asked: Option<&Reference>) -> Vec<Finding> {
-    let Some(asked) = asked else { return findings };
-    for finding in &mut findings {
-        let Verdict::Accepted(Proof { name: Some(name), .. }) = &finding.verdict else { continue };
-        if let Err(reason) = identity::check(asked, name) {
-            finding.verdict = Verdict::Refused(reason);
-        }
-    }
-    findings
-}
-
 impl VerifyReport {
-    /// Empty if the image is verified.
+    /// Empty if the image is verified: first what the named consumers refuse, then what modelcar and the caller miss.
     pub fn refusals(&self) -> Vec<Refusal> {
-        self.manifests.iter().flat_map(ManifestEvidence::refusals).collect()
+        let of = |by: Demand, refused: &[Refused]| refused.iter().map(move |refused| Refusal { by, refused: refused.clone() }).collect();
+        let named = self.judgements.iter().filter(|judgement| self.named.contains(&judgement.consumer));
+        let mut all: Vec<Refusal> = named.flat_map(|judgement| of(Demand::Consumer(judgement.consumer), &judgement.refusals)).collect();
+        let unsigned: Vec<Refused> = self.unsigned.iter().filter(|one| !refuses(&all, one)).cloned().collect();
+        all.extend::<Vec<_>>(of(Demand::Signature, &unsigned));
+        all.extend::<Vec<_>>(of(Demand::Attestation, &self.missing()));
+        all.extend::<Vec<_>>(of(Demand::Layers, self.layers.as_ref().map_or(&[], |layers| &layers.refusals)));
+        all
+    }
+
+    /// Attestations that have to be there about what the reference names, and are not.
+    fn missing(&self) -> Vec<Refused> {
+        let Some(named) = self.manifests.first() else { return Vec::new() };
+        let missing = self.required.iter().filter(|requirement| !requirement.is_met_by(named));
+        missing.map(|requirement| named.refused(Objection::Missing { requirement: requirement.clone() })).collect()
     }
 }
 
-impl ManifestEvidence {
-    fn refusals(&self) -> Vec<Refusal> {
-        if !self.present {
-            return vec![self.refusal(None, Reason::NoManifest)];
-        }
-        let why = |format, findings| reasons(findings).into_iter().map(move |reason| self.refusal(Some(format), reason));
-        why(Format::Classic, &self.classic).chain(why(Format::Bundle, &self.bundles)).collect()
-    }
-
-    fn refusal(&self, format: Option<Format>, reason: Reason) -> Refusal {
-        Refusal { digest: self.digest, platform: self.platform.clone(), format, reason }
-    }
+/// Whether somebody refuses this manifest already; saying it twice helps nobody.
+fn refuses(refusals: &[Refusal], unsigned: &Refused) -> bool {
+    refusals.iter().any(|refusal| refusal.refused.digest == unsigned.digest)
 }
 
-/// One good signature is enough; otherwise each different reason once, the bad signatures before those of another kind.
-fn reasons(findings: &[Finding]) -> Vec<Reason> {
-    let (mut refused, mut other) = (Vec::new(), Vec::new());
-    for finding in findings {
-        match &finding.verdict {
-            _ if let Says::Attested { predicate_type, .. } = &finding.says => other.push(Reason::attestation(predicate_type)),
-            Verdict::Accepted(_) => return Vec::new(),
-            Verdict::Refused(reason) => refused.push(reason.clone()),
-            Verdict::Other(reason) => other.push(reason.clone()),
+impl fmt::Display for Demand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Consumer(consumer) => consumer.fmt(f),
+            Self::Signature => f.write_str("modelcar"),
+            Self::Attestation => f.write_str("--require"),
+            Self::Layers => f.write_str("--layers"),
         }
     }
-    if refused.is_empty() {
-        refused.push(Reason::NoSignature);
-    }
-    let mut seen = HashSet::new();
-    refused.into_iter().chain(other).filter(|reason| seen.insert(reason.to_string())).collect()
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.digest)?;
-        self.platform.iter().try_for_each(|platform| write!(f, " ({platform})"))?;
-        self.format.iter().try_for_each(|format| write!(f, ", {format}"))?;
-        write!(f, ": {}", self.reason)
+        write!(f, "{}: {}", self.by, self.refused)
     }
 }
 

@@ -58,7 +58,7 @@ struct Opened {
 
 impl Opened {
     fn read(bytes: &[u8]) -> Result<Self, Reason> {
-        let bundle: Bundle = serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
+        let bundle: Bundle = serde_json::from_slice(bytes).map_err(|error| no_bundle(error.to_string()))?;
         let material = bundle.verification_material;
         check_version(&bundle.media_type, &material)?;
         let envelope = envelope(bundle.dsse_envelope)?;
@@ -113,7 +113,7 @@ fn check_version(media_type: &str, material: &Material) -> Result<(), Reason> {
     if media_type == media_type::BUNDLE || (material.is_certificate() && OLDER.contains(&media_type)) {
         return Ok(());
     }
-    Err(malformed(format!("`{}` is not a bundle of version 0.3", shown(media_type))))
+    Err(no_bundle(format!("`{}` is not version 0.3", shown(media_type))))
 }
 
 /// An envelope with a statement inside.
@@ -204,6 +204,10 @@ struct Signature {
 
 fn decode(text: &str) -> Result<Vec<u8>, Reason> {
     STANDARD.decode(text).map_err(|_| malformed("its base64 is damaged"))
+}
+
+fn no_bundle(what: impl AsRef<str>) -> Reason {
+    Reason::NoBundle { what: shown(what.as_ref()) }
 }
 
 fn malformed(what: impl AsRef<str>) -> Reason {

@@ -66,7 +66,8 @@ pub(in crate::trust) fn examine(
     trusted: &Trusted,
     known: &[Digest],
 ) -> Result<Vec<Finding>, TrustError> {
-    let mut referrers = store.referrers(&digest)?;
+    // Their annotations, which may be megabytes, are not kept.
+    let mut referrers: Vec<Descriptor> = store.referrers(&digest)?.iter().map(Descriptor::bare).collect();
     let count = referrers.len();
     if count > MAX_REFERRERS {
         return Err(TrustError::TooMany { what: "referrers", digest, count, limit: MAX_REFERRERS });
@@ -76,7 +77,7 @@ pub(in crate::trust) fn examine(
     referrers.extend(unlisted.map(|known| Descriptor::new(media_type::MANIFEST, *known, 0)));
     let judged = referrers.iter().map(|referrer| {
         let judged = judge(store, referrer, digest, trusted)?;
-        Ok(judged.map(|(says, verdict)| Finding { at: referrer.digest, says, verdict }))
+        Ok(judged.map(|(says, verdict)| Finding::new(referrer.digest, says, verdict)))
     });
     judged.filter_map(Result::transpose).collect()
 }
@@ -101,7 +102,7 @@ fn judge(store: &dyn Store, referrer: &Descriptor, digest: Digest, trusted: &Tru
 
 /// The bundle's blob. cosign ignores a manifest with more than one layer, so it does not count here.
 fn bundle_layer(raw: &RawManifest, digest: Digest) -> Result<Option<Descriptor>, Reason> {
-    let malformed = |what: String| Reason::Malformed { what };
+    let no_bundle = |what: String| Reason::NoBundle { what };
     let manifest = match raw.parse() {
         Ok(Manifest::Image(manifest)) => manifest,
         Ok(Manifest::Index(_)) | Err(_) => return Ok(None),
@@ -110,11 +111,11 @@ fn bundle_layer(raw: &RawManifest, digest: Digest) -> Result<Option<Descriptor>,
         return Ok(None);
     }
     let [layer] = manifest.layers.as_slice() else {
-        return Err(malformed(format!("its manifest has {} layers, not one", manifest.layers.len())));
+        return Err(no_bundle(format!("its manifest has {} layers, not one", manifest.layers.len())));
     };
     match manifest.subject {
         Some(subject) if subject.digest == digest => Ok(Some(layer.clone())),
         Some(subject) => Err(Reason::WrongDigest { named: subject.digest.to_string() }),
-        None => Err(malformed("its manifest has no subject".to_owned())),
+        None => Err(no_bundle("its manifest has no subject".to_owned())),
     }
 }

@@ -4,7 +4,7 @@ use image::{Layer, SignatureImage};
 use payload::{MAX_PAYLOAD, Payload};
 
 use super::reason::shown;
-use super::{Finding, Proof, Reason, Says, Signer, TrustError, Trusted, Verdict, fetch};
+use super::{Finding, Proof, Reason, Says, SignatureTag, Signer, TrustError, Trusted, Verdict, fetch};
 use crate::oci::{Descriptor, Digest, Reference, media_type};
 use crate::store::{MAX_MANIFEST, Store, StoreError};
 
@@ -77,22 +77,26 @@ fn check_room(digest: Digest, image: &SignatureImage) -> Result<(), TrustError> 
     Ok(())
 }
 
-/// Checks all classic signatures of a manifest.
-pub(in crate::trust) fn examine(store: &dyn Store, digest: Digest, trusted: &Trusted) -> Result<Vec<Finding>, TrustError> {
+/// What the tag holds, and a check of all classic signatures behind it.
+pub(in crate::trust) fn examine(store: &dyn Store, digest: Digest, trusted: &Trusted) -> Result<(SignatureTag, Vec<Finding>), TrustError> {
     let raw = match store.get_manifest(&image::tag(digest)) {
         Ok(raw) => raw,
-        Err(error) if error.is_not_found() => return Ok(Vec::new()),
+        Err(error) if error.is_not_found() => return Ok((SignatureTag::default(), Vec::new())),
         Err(error) => return Err(error.into()),
     };
     let image = match SignatureImage::parse(&raw) {
         Ok(image) => image,
-        Err(what) => return Ok(vec![finding(raw.digest(), Verdict::Refused(Reason::Malformed { what: shown(&what) }))]),
+        Err(what) => {
+            let findings = vec![finding(raw.digest(), Verdict::Refused(Reason::Malformed { what: shown(&what) }))];
+            return Ok((SignatureTag { present: true, squatters: Vec::new() }, findings));
+        }
     };
+    let tag = SignatureTag { present: true, squatters: image.squatters().map(shown).collect() };
     let judged = image.layers.iter().map(|layer| {
         let verdict = judge_layer(store, layer, digest, trusted)?;
         Ok(finding(layer.payload().digest, verdict))
     });
-    judged.collect()
+    Ok((tag, judged.collect::<Result<_, TrustError>>()?))
 }
 
 fn finding(at: Digest, verdict: Verdict) -> Finding {

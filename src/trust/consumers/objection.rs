@@ -1,0 +1,98 @@
+//! Why a consumer refuses, in the user's words, and what to do about it.
+
+use crate::oci::Digest;
+use crate::trust::{Algorithm, Format, Reason, Requirement};
+
+/// Why somebody would refuse a manifest.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Objection {
+    /// An index lists it, and it is not there.
+    #[error("the manifest is not there")]
+    NoManifest,
+    /// No signature of this kind passes.
+    #[error("{format}: {reason}")]
+    NoneGood {
+        /// Of which kind.
+        format: Format,
+        /// Why one of them does not pass.
+        reason: Reason,
+    },
+    /// No bundle passes, and because of the bundles nothing else is looked at.
+    #[error("bundle: {reason}; and where a bundle is, the good classic signature is not read")]
+    Shadowed {
+        /// Why one of the bundles does not pass.
+        reason: Reason,
+    },
+    /// Signed with a hash that this consumer does not use for such a key.
+    #[error("{format}: made with {algorithm}, and it hashes otherwise for such a key")]
+    Hash {
+        /// Of which kind.
+        format: Format,
+        /// How it was made.
+        algorithm: Algorithm,
+    },
+    /// A certificate for somebody without an e-mail address.
+    #[error("classic signature: keyless by `{identity}`, which is no e-mail address, and it can be told to trust no other")]
+    NoEmail {
+        /// The identity.
+        identity: String,
+    },
+    /// A keyless signature that is not in a log of the kind it asks for.
+    #[error("classic signature: keyless without an entry in a Rekor log of version 1, which it asks for")]
+    NoRekorV1,
+    /// A layer in the `.sig` image that is no classic signature.
+    #[error("its `.sig` image also holds `{media_type}`, which is no classic signature, and so it reads none of it")]
+    Squatter {
+        /// What is there.
+        media_type: String,
+    },
+    /// A signature, but no provenance.
+    #[error("no SLSA provenance by the same signer")]
+    NoProvenance,
+    /// No `.sig` tag.
+    #[error("no `.sig` tag is there")]
+    NoSignatureTag,
+    /// An attestation that `--require` asks for.
+    #[error("no {requirement} by a trusted signer")]
+    Missing {
+        /// What.
+        requirement: Requirement,
+    },
+    /// A blob that is not what the manifest says.
+    #[error("changed or lost: blob {blob} cannot be read as its digest says")]
+    Blob {
+        /// The blob.
+        blob: Digest,
+    },
+}
+
+impl Objection {
+    /// What the user can do.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::NoManifest | Self::Blob { .. } => "push the image again: what is there already is not sent twice",
+            Self::NoneGood { reason, .. } | Self::Shadowed { reason } => of(reason),
+            Self::Hash { .. } => "sign with a P-256 key (`modelcar keygen`), which every consumer checks alike",
+            Self::NoEmail { .. } => "sign with a key as well: `modelcar sign --key`",
+            Self::NoRekorV1 => "sign with a key as well, or with a Rekor of version 1",
+            Self::Squatter { .. } => "delete the `.sig` tag and run `modelcar sign`; rh-model-signing must not use its tag mode",
+            Self::NoProvenance => "attach it with `modelcar attest --type slsa`, or let Tekton Chains do it",
+            Self::NoSignatureTag => "run `modelcar sign`, which writes it",
+            Self::Missing { .. } => "attach it with `modelcar attest`, with a key or identity that is trusted here",
+        }
+    }
+}
+
+fn of(reason: &Reason) -> &'static str {
+    match reason {
+        Reason::NoSignature => {
+            "`modelcar sign` signs for both kinds of readers; an image copied by another tool may have lost its signatures"
+        }
+        Reason::Identity { .. } => "sign it under this name too: `modelcar sign --sign-identity`; or name the signed one: `--identity`",
+        Reason::IdentityWithoutTag { .. } => "run `modelcar sign`, which signs the name with its tag",
+        Reason::Attestation { .. } | Reason::NoBundle { .. } => "run `modelcar sign`, which adds a signature to what is attached",
+        Reason::Keyless => "name the certificate that is trusted: `--certificate-identity`",
+        _ => "the table above lists every signature that was looked at; `--format json` gives it to scripts",
+    }
+}

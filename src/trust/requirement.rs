@@ -1,0 +1,137 @@
+//! Attestations without which an image is not verified.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{Finding, ManifestEvidence, Says, Verdict};
+use crate::kserve::KserveError;
+
+/// The words for requirements; anything with a colon is a predicate type.
+const WORDS: [&str; 4] = ["sbom", "provenance", "model-signing", "a predicate type such as https://example.com/review"];
+
+/// Something that a trusted signer must have said of what the reference names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Requirement {
+    /// A bill of materials: CycloneDX or SPDX.
+    Sbom,
+    /// SLSA provenance, version 1.
+    Provenance,
+    /// An OpenSSF model signature over the model's files.
+    ModelSigning,
+    /// A statement of this predicate type.
+    Other(String),
+}
+
+impl Requirement {
+    /// Whether it is met for this manifest.
+    pub fn is_met_by(&self, manifest: &ManifestEvidence) -> bool {
+        self.met_by(manifest).is_some()
+    }
+
+    /// The statement that meets it.
+    pub fn met_by<'a>(&self, manifest: &'a ManifestEvidence) -> Option<&'a Finding> {
+        // A model signature is good or bad for the model's files, so only its own check tells.
+        let mut findings: Box<dyn Iterator<Item = &'a Finding>> = match self {
+            Self::ModelSigning => Box::new(manifest.model_signatures.iter()),
+            _ => Box::new(manifest.bundles.iter().chain(&manifest.attachments)),
+        };
+        findings.find(|finding| match (&finding.says, &finding.verdict) {
+            (Says::Attested { predicate_type, .. }, Verdict::Accepted(_)) => self.types().contains(&predicate_type.as_str()),
+            _ => false,
+        })
+    }
+
+    /// The predicate types that count.
+    pub fn types(&self) -> Vec<&str> {
+        match self {
+            Self::Sbom => vec!["https://cyclonedx.org/bom", "https://spdx.dev/Document"],
+            Self::Provenance => vec!["https://slsa.dev/provenance/v1"],
+            Self::ModelSigning => vec!["https://model_signing/signature/v1.0"],
+            Self::Other(predicate_type) => vec![predicate_type],
+        }
+    }
+}
+
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sbom => f.write_str("sbom"),
+            Self::Provenance => f.write_str("provenance"),
+            Self::ModelSigning => f.write_str("model-signing"),
+            Self::Other(predicate_type) => write!(f, "`{predicate_type}`"),
+        }
+    }
+}
+
+impl FromStr for Requirement {
+    type Err = KserveError;
+
+    fn from_str(text: &str) -> Result<Self, KserveError> {
+        match text {
+            "sbom" => Ok(Self::Sbom),
+            "provenance" => Ok(Self::Provenance),
+            "model-signing" => Ok(Self::ModelSigning),
+            uri if uri.contains(':') => Ok(Self::Other(uri.to_owned())),
+            _ => Err(KserveError::unknown_word("attestation", text, WORDS)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+
+    use super::*;
+    use crate::oci::Digest;
+    use crate::trust::testing::evidence;
+    use crate::trust::{Algorithm, Proof, Reason, SignedBy};
+
+    const SIGNING: &str = "https://model_signing/signature/v1.0";
+
+    fn says(predicate_type: &str, verdict: Verdict) -> Finding {
+        let says = Says::Attested { predicate_type: predicate_type.to_owned(), predicate: RawValue::NULL.to_owned() };
+        Finding { at: Digest::of(b""), says, verdict }
+    }
+
+    fn good() -> Verdict {
+        Verdict::Accepted(Proof { by: SignedBy::Key { hint: String::new(), algorithm: Algorithm::EcdsaP256Sha256 }, name: None })
+    }
+
+    #[test]
+    fn is_met_by_a_good_statement_of_its_type_and_by_no_other() {
+        let cases = [
+            ("sbom", "https://cyclonedx.org/bom", true),
+            ("sbom", "https://spdx.dev/Document", true),
+            ("sbom", "https://slsa.dev/provenance/v1", false),
+            ("provenance", "https://slsa.dev/provenance/v1", true),
+            ("provenance", "https://slsa.dev/provenance/v0.2", false),
+            ("https://example.com/review", "https://example.com/review", true),
+            ("https://example.com/review", "https://example.com/review/2", false),
+        ];
+        for (word, predicate_type, expected) in cases {
+            let requirement: Requirement = word.parse().unwrap();
+            let mut manifest = evidence();
+            manifest.bundles = vec![says(predicate_type, good())];
+            assert_eq!(requirement.is_met_by(&manifest), expected, "{word} {predicate_type} in a bundle");
+            manifest.attachments = std::mem::take(&mut manifest.bundles);
+            assert_eq!(requirement.is_met_by(&manifest), expected, "{word} {predicate_type} in the .att image");
+            manifest.attachments = vec![says(predicate_type, Verdict::Refused(Reason::Changed))];
+            assert!(!requirement.is_met_by(&manifest), "{word} by a stranger");
+        }
+    }
+
+    #[test]
+    fn a_model_signature_counts_only_where_the_files_were_compared() {
+        let mut manifest = evidence();
+        manifest.bundles = vec![says(SIGNING, good())];
+        assert!(!Requirement::ModelSigning.is_met_by(&manifest));
+        manifest.model_signatures = vec![says(SIGNING, good())];
+        assert!(Requirement::ModelSigning.is_met_by(&manifest));
+    }
+
+    #[test]
+    fn words_that_are_none_are_told_with_those_that_are() {
+        let error = "bom".parse::<Requirement>().unwrap_err();
+        assert!(error.hint().unwrap().contains("sbom, provenance, model-signing"), "{error}");
+    }
+}
