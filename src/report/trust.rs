@@ -1,13 +1,13 @@
 //! What was found about an image's signatures and what its consumers make of it, as tables and as JSON.
 
-use comfy_table::Table;
 use console::Style;
 use serde_json::{Value, json};
 
 use super::table::{self, columns};
 use super::units;
+use crate::oci::{Platform, printable};
 use crate::trust::{
-    Consumer, Finding, Judgement, ManifestEvidence, Objection, Proof, Refused, Requirement, Says, SignedBy, Verdict, VerifyReport,
+    Consumer, Demand, Finding, Judgement, ManifestEvidence, Objection, Proof, Refused, Requirement, Says, SignedBy, Verdict, VerifyReport,
 };
 
 /// So many different objections of a consumer stand in the table; all of them are in the JSON.
@@ -24,9 +24,10 @@ pub fn verification(report: &VerifyReport) -> String {
 pub fn verified(report: &VerifyReport) -> String {
     let names: Vec<String> = report.named.iter().map(ToString::to_string).collect();
     let verb = if names.len() == 1 { "accepts" } else { "accept" };
-    let layers = report.layers.as_ref().map(|layers| {
-        format!("; {} of {} hashed again", units::count(layers.blobs, "blob"), units::bytes(layers.bytes))
-    });
+    let layers = report
+        .layers
+        .as_ref()
+        .map(|layers| format!("; {} of {} hashed again", units::count(layers.blobs, "blob"), units::bytes(layers.bytes)));
     format!("verified: {} {verb} it{}", list(&names), layers.unwrap_or_default())
 }
 
@@ -35,7 +36,7 @@ fn formats(report: &VerifyReport) -> String {
     for manifest in &report.manifests {
         for (format, findings) in kinds(manifest) {
             for result in results(format, findings) {
-                table.add_row([manifest.digest.short(), place(manifest), format.to_owned(), result]);
+                table.add_row([manifest.digest.short(), place(manifest.platform.as_ref(), report), format.to_owned(), result]);
             }
         }
     }
@@ -63,13 +64,15 @@ fn results(format: &str, findings: &[Finding]) -> Vec<String> {
     }
 }
 
-fn place(manifest: &ManifestEvidence) -> String {
-    manifest.platform.as_ref().map_or_else(|| "index".to_owned(), ToString::to_string)
+/// What a line is about: a platform, or all of the image.
+fn place(platform: Option<&Platform>, report: &VerifyReport) -> String {
+    let whole = if report.manifests.len() > 1 { "index" } else { "image" };
+    platform.map_or_else(|| whole.to_owned(), ToString::to_string)
 }
 
 fn result(finding: &Finding) -> String {
     let what = match &finding.says {
-        Says::Attested { predicate_type, .. } => format!(" (`{}`)", crate::oci::printable(predicate_type, 100)),
+        Says::Attested { predicate_type, .. } => format!(" (`{}`)", printable(predicate_type, 100)),
         Says::Signed | Says::Unknown => String::new(),
     };
     match &finding.verdict {
@@ -98,29 +101,26 @@ fn consumers(report: &VerifyReport) -> String {
     let mut table = columns(["CONSUMER", "READS", "RESULT"]);
     for judgement in report.judgements.iter().filter(|judgement| report.named.contains(&judgement.consumer)) {
         let Judgement { consumer, refusals, notes } = judgement;
-        add(&mut table, &consumer.to_string(), consumer.reads(), refusals, notes);
+        let result = if judgement.accepts() { accepts(notes) } else { refuses(refusals, report) };
+        table.add_row([consumer.to_string(), consumer.reads().to_owned(), result]);
     }
-    if !report.unsigned.is_empty() && report.refusals().iter().any(|refusal| refusal.by == crate::trust::Demand::Signature) {
-        add(&mut table, "modelcar", "a signature in either format", &report.unsigned, &[]);
+    let unsigned: Vec<Refused> = report.demanded(Demand::Signature).map(|refusal| refusal.refused).collect();
+    if !unsigned.is_empty() {
+        table.add_row(["modelcar".to_owned(), "a signature in either format".to_owned(), refuses(&unsigned, report)]);
     }
     table::text(&table)
 }
 
-fn add(table: &mut Table, name: &str, reads: &str, refusals: &[Refused], notes: &[&str]) {
-    let result = if refusals.is_empty() {
-        let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
-        format!("{}{notes}", Style::new().for_stderr().green().apply_to("accepts"))
-    } else {
-        format!("{}: {}", Style::new().for_stderr().red().apply_to("refuses"), objections(refusals))
-    };
-    table.add_row([name.to_owned(), reads.to_owned(), result]);
+fn accepts(notes: &[&str]) -> String {
+    let notes = if notes.is_empty() { String::new() } else { format!(", {}", notes.join("; ")) };
+    format!("{}{notes}", Style::new().for_stderr().green().apply_to("accepts"))
 }
 
 /// Each different objection once, with the manifests it is about.
-fn objections(refusals: &[Refused]) -> String {
+fn refuses(refusals: &[Refused], report: &VerifyReport) -> String {
     let mut different: Vec<(&Objection, Vec<String>)> = Vec::new();
     for Refused { platform, objection, .. } in refusals {
-        let place = platform.as_ref().map_or_else(|| "index".to_owned(), ToString::to_string);
+        let place = place(platform.as_ref(), report);
         match different.iter_mut().find(|(known, _)| *known == objection) {
             Some((_, places)) => places.push(place),
             None => different.push((objection, vec![place])),
@@ -128,7 +128,8 @@ fn objections(refusals: &[Refused]) -> String {
     }
     let shown = different.iter().take(OBJECTIONS).map(|(objection, places)| format!("{objection} [{}]", places.join(", ")));
     let more = different.len().saturating_sub(OBJECTIONS);
-    shown.chain((more > 0).then(|| format!("and {more} more"))).collect::<Vec<_>>().join("; ")
+    let shown = shown.chain((more > 0).then(|| format!("and {more} more"))).collect::<Vec<_>>().join("; ");
+    format!("{}: {shown}", Style::new().for_stderr().red().apply_to("refuses"))
 }
 
 fn requirements(report: &VerifyReport) -> String {

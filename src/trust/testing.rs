@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Mutex;
 
-use crate::oci::{Descriptor, Digest, ImageIndex, ImageManifest, Manifest, ManifestRef, Platform, RawManifest, media_type};
 use super::{ManifestEvidence, SignatureTag};
+use crate::oci::{Descriptor, Digest, ImageIndex, ImageManifest, Manifest, ManifestRef, Platform, RawManifest, media_type};
 use crate::store::{BlobSource, Store, StoreError, VerifiedReader};
 
 #[derive(Default)]

@@ -132,6 +132,11 @@ impl VerifyReport {
         all
     }
 
+    /// The refusals for this reason.
+    pub fn demanded(&self, by: Demand) -> impl Iterator<Item = Refusal> {
+        self.refusals().into_iter().filter(move |refusal| refusal.by == by)
+    }
+
     /// Attestations that have to be there about what the reference names, and are not.
     fn missing(&self) -> Vec<Refused> {
         let Some(named) = self.manifests.first() else { return Vec::new() };

@@ -9,7 +9,7 @@ use super::cosign;
 use super::reading::{Opinion, a_classic, any_bundle, by_key, sha256};
 use crate::trust::{Format, ManifestEvidence};
 
-const KYVERNO_KEYS: &str = "Kyverno 1.19.0 refuses bundles by a key (kyverno#17363)";
+const KYVERNO_KEYS: &str = "but 1.19.0 refuses bundles by a key: kyverno#17363";
 
 pub(super) fn judge_kyverno(manifest: &ManifestEvidence) -> Opinion {
     if manifest.has_bundle() {

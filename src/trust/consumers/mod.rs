@@ -75,7 +75,7 @@ impl Consumer {
     pub fn reads(self) -> &'static str {
         match self {
             Self::OpenShift | Self::Podman => "classic of index and platforms, by name",
-            Self::CosignV2 => "classic",
+            Self::CosignV2 => "classic; from 2.6 bundles where there are any",
             Self::CosignV3 | Self::Kyverno => "bundles; classic where there are none",
             Self::CosignV4 => "bundles",
             Self::PolicyController => "classic (default), keyless bundles",
@@ -185,8 +185,11 @@ impl Consumer {
 
     fn notes(self, manifests: &[ManifestEvidence]) -> Vec<&'static str> {
         let Some(named) = manifests.first() else { return Vec::new() };
+        let platforms = |judge: fn(&ManifestEvidence) -> reading::Opinion| cosign::index_alone(manifests, judge);
         match self {
-            Self::CosignV2 | Self::CosignV3 | Self::CosignV4 => cosign::notes(named),
+            Self::CosignV2 => cosign::notes_v2(named).into_iter().chain(platforms(cosign::judge_v2)).collect(),
+            Self::CosignV3 => cosign::notes(named).into_iter().chain(platforms(cosign::judge_v3)).collect(),
+            Self::CosignV4 => cosign::notes(named).into_iter().chain(platforms(cosign::judge_v4)).collect(),
             Self::Kyverno => admission::kyverno_notes(named),
             Self::Conforma => conforma::notes(named),
             Self::Quay => vec![quay::NO_CHECK],

@@ -41,12 +41,6 @@ pub enum Objection {
     /// A keyless signature that is not in a log of the kind it asks for.
     #[error("classic signature: keyless without an entry in a Rekor log of version 1, which it asks for")]
     NoRekorV1,
-    /// A layer in the `.sig` image that is no classic signature.
-    #[error("its `.sig` image also holds `{media_type}`, which is no classic signature, and so it reads none of it")]
-    Squatter {
-        /// What is there.
-        media_type: String,
-    },
     /// A signature, but no provenance.
     #[error("no SLSA provenance by the same signer")]
     NoProvenance,
@@ -76,7 +70,6 @@ impl Objection {
             Self::Hash { .. } => "sign with a P-256 key (`modelcar keygen`), which every consumer checks alike",
             Self::NoEmail { .. } => "sign with a key as well: `modelcar sign --key`",
             Self::NoRekorV1 => "sign with a key as well, or with a Rekor of version 1",
-            Self::Squatter { .. } => "delete the `.sig` tag and run `modelcar sign`; rh-model-signing must not use its tag mode",
             Self::NoProvenance => "attach it with `modelcar attest --type slsa`, or let Tekton Chains do it",
             Self::NoSignatureTag => "run `modelcar sign`, which writes it",
             Self::Missing { .. } => "attach it with `modelcar attest`, with a key or identity that is trusted here",

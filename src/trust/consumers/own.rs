@@ -3,8 +3,8 @@
 //! Consumers are laxer in places: to cosign any statement is a signature, Quay shows its shield for any tag. An image that nobody
 //! trusted has signed passes for none of them here.
 
-use super::reading::{self, Opinion, a_classic, a_signing_bundle};
 use super::Refused;
+use super::reading::{self, Opinion, a_classic, a_signing_bundle};
 use crate::trust::ManifestEvidence;
 
 /// Why modelcar itself refuses the image.

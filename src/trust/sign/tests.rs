@@ -8,7 +8,7 @@ use super::*;
 use crate::oci::{Descriptor, media_type};
 use crate::store::StoreError;
 use crate::trust::testing::{self, Meddled, MemoryStore};
-use crate::trust::{PrivateKey, VerifyRequest, verify};
+use crate::trust::{Consumer, PrivateKey, VerifyRequest, verify};
 
 const NAME: &str = "q.io/org/iris:v1";
 
@@ -28,7 +28,16 @@ fn key_from(name: &str) -> Signer {
 }
 
 fn is_verified(store: &dyn Store, manifest: &RawManifest, trusted: &Trusted, name: &str) -> bool {
-    let request = VerifyRequest { store, manifest: manifest.clone(), trusted, identity: Some(name), just_signed: None };
+    let request = VerifyRequest {
+        store,
+        manifest: manifest.clone(),
+        trusted,
+        identity: Some(name),
+        consumers: &Consumer::ALL[..7],
+        required: &[],
+        layers: None,
+        just_signed: None,
+    };
     verify(&request).unwrap().refusals().is_empty()
 }
 

@@ -3,12 +3,15 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::oci::{Descriptor, ManifestRef, media_type};
+use crate::oci::{Descriptor, Digest, ManifestRef, media_type};
+use crate::trust::bundle::dsse;
 use crate::trust::classic::image;
 use crate::trust::testing::{self, Content, Meddled, MemoryStore};
-use crate::trust::{PrivateKey, PublicKey, Scope, SignRequest, Signer, sign};
+use crate::trust::{Format, PrivateKey, PublicKey, Reason, Scope, SignRequest, Signer, sign};
 
 const NAME: &str = "q.io/org/iris:v1";
+/// A reader of each format that reads no other.
+const READERS: [Consumer; 2] = [Consumer::OpenShift, Consumer::CosignV4];
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 
 /// What is changed, how, and the reason to expect.
@@ -41,9 +44,25 @@ fn signed_image() -> Signed {
 impl Signed {
     fn refusals_for(&self, name: Option<&str>, keys: &[PublicKey]) -> Vec<Refusal> {
         let trusted = Trusted::keys(keys.to_vec());
-        let request =
-            VerifyRequest { store: &self.store, manifest: self.manifest.clone(), trusted: &trusted, identity: name, just_signed: None };
-        verify(&request).unwrap().refusals()
+        verify(&VerifyRequest { identity: name, ..self.request(&trusted) }).unwrap().refusals()
+    }
+
+    /// Verification by name, for a reader of each format.
+    fn request<'a>(&'a self, trusted: &'a Trusted) -> VerifyRequest<'a> {
+        VerifyRequest {
+            store: &self.store,
+            manifest: self.manifest.clone(),
+            trusted,
+            identity: Some(NAME),
+            consumers: &READERS,
+            required: &[],
+            layers: None,
+            just_signed: None,
+        }
+    }
+
+    fn trusted(&self) -> Trusted {
+        Trusted::keys(vec![self.key.public()])
     }
 
     fn refusals(&self) -> Vec<Refusal> {
@@ -52,9 +71,9 @@ impl Signed {
 
     fn assert_refused(&self, what: &str, format: Format, expected: &str) {
         let refusals = self.refusals();
-        let refusal = refusals.iter().find(|refusal| refusal.format == Some(format));
+        let refusal = refusals.iter().find(|refusal| refusal.refused.objection.to_string().starts_with(&format!("{format}: ")));
         let refusal = refusal.unwrap_or_else(|| panic!("{what}: passed; {refusals:?}"));
-        assert!(refusal.reason.to_string().contains(expected), "{what}: {refusal}");
+        assert!(refusal.refused.objection.to_string().contains(expected), "{what}: {refusal}");
     }
 
     /// Changes the signature image and moves the tag to it.
@@ -103,6 +122,15 @@ impl Signed {
     }
 }
 
+/// Why, apart from who says so.
+fn reasons(refusals: &[Refusal]) -> Vec<Reason> {
+    let reason = |refusal: &Refusal| match &refusal.refused.objection {
+        Objection::NoneGood { reason, .. } => reason.clone(),
+        other => panic!("{other}"),
+    };
+    refusals.iter().map(reason).collect()
+}
+
 fn is_bundle(raw: &RawManifest) -> bool {
     String::from_utf8_lossy(&raw.bytes).contains("\"subject\"")
 }
@@ -131,11 +159,11 @@ fn refuses_another_tag_another_repository_and_another_key() {
         let refusals = signed.refusals_for(Some(name), &key);
         // A bundle names no image, so only the classic signature can tell.
         assert_eq!(refusals.len(), 1, "{name}");
-        assert_eq!(refusals[0].reason, Reason::Identity { signed: NAME.to_owned(), asked: name.to_owned() });
+        let reason = Reason::Identity { signed: NAME.to_owned(), asked: name.to_owned() };
+        assert_eq!(refusals[0].refused.objection, Objection::NoneGood { format: Format::Classic, reason });
     }
     let refusals = signed.refusals_for(Some(NAME), &[PrivateKey::generate().unwrap().public()]);
-    let reasons: Vec<_> = refusals.iter().map(|refusal| refusal.reason.clone()).collect();
-    assert_eq!(reasons, [Reason::NoKeyMatches, Reason::OtherKey { hint: signed.key.public().hint() }]);
+    assert_eq!(reasons(&refusals), [Reason::NoKeyMatches, Reason::OtherKey { hint: signed.key.public().hint() }]);
 }
 
 #[test]
@@ -144,10 +172,10 @@ fn an_unsigned_image_is_refused_in_both_worlds_and_on_every_platform() {
     unsigned.store = MemoryStore::default();
     unsigned.manifest = testing::index(&unsigned.store);
     let refusals = unsigned.refusals();
-    assert_eq!(refusals.len(), 6);
-    assert!(refusals.iter().all(|refusal| refusal.reason == Reason::NoSignature));
-    let text = refusals[2].to_string();
-    assert!(text.ends_with("(linux/amd64), classic signature: no signature exists"), "{text}");
+    // OpenShift reads the index and each platform, cosign what the reference names
+    assert_eq!(reasons(&refusals), [Reason::NoSignature, Reason::NoSignature, Reason::NoSignature, Reason::NoSignature]);
+    let text = refusals[1].to_string();
+    assert!(text.starts_with("openshift: sha256:") && text.ends_with("(linux/amd64): classic signature: no signature exists"), "{text}");
 }
 
 #[test]
@@ -169,9 +197,9 @@ fn an_unsigned_or_missing_platform_refuses_the_whole_index() {
     let tag = image::tag(child.digest()).to_string();
     signed.store.tamper(|content| content.tags.retain(|name, _| *name != tag));
     let refusals = signed.refusals();
-    assert_eq!((refusals.len(), &refusals[0].platform), (1, &child.platform));
+    assert_eq!((refusals.len(), &refusals[0].refused.platform), (1, &child.platform));
     signed.store.tamper(|content| drop(content.manifests.remove(&child.digest())));
-    assert_eq!(signed.refusals()[0].reason, Reason::NoManifest);
+    assert_eq!(signed.refusals()[0].refused.objection, Objection::NoManifest);
 }
 
 #[test]
@@ -182,7 +210,7 @@ fn a_changed_manifest_has_no_signature() {
     signed.store.put_manifest(&raw, &ManifestRef::Digest(raw.digest())).unwrap();
     let refusals = signed.refusals();
     assert_eq!(refusals.len(), 2);
-    assert!(refusals.iter().all(|refusal| refusal.reason == Reason::NoSignature));
+    assert_eq!(reasons(&refusals), [Reason::NoSignature, Reason::NoSignature]);
 }
 
 #[test]
@@ -289,18 +317,16 @@ fn reports_keyless_signatures_as_another_kind() {
         document["layers"][0]["annotations"][SIGNATURE] = "AAAA".into();
     });
     signed.change_bundle(|bundle| bundle["verificationMaterial"] = json!({"certificate": {"rawBytes": "AAAA"}}));
-    let reasons: Vec<_> = signed.refusals().into_iter().map(|refusal| refusal.reason).collect();
-    assert_eq!(reasons, [Reason::NoSignature, Reason::Keyless, Reason::NoSignature, Reason::Keyless]);
+    assert_eq!(reasons(&signed.refusals()), [Reason::NoSignature, Reason::Keyless, Reason::NoSignature, Reason::Keyless]);
 }
 
 #[test]
 fn a_bundle_just_written_passes_though_the_list_is_not_fresh() {
     let signed = signed_image();
-    let trusted = Trusted::keys(vec![signed.key.public()]);
+    let trusted = signed.trusted();
     let mut stale = Meddled::new(&signed.store);
     stale.referrers = Box::new(|_| Ok(Vec::new()));
-    let request =
-        |just_signed| VerifyRequest { store: &stale, manifest: signed.manifest.clone(), trusted: &trusted, identity: None, just_signed };
+    let request = |just_signed| VerifyRequest { store: &stale, just_signed, ..signed.request(&trusted) };
     assert_eq!(verify(&request(None)).unwrap().refusals().len(), 1);
     assert_eq!(verify(&request(Some(&signed.report))).unwrap().refusals(), []);
 }
@@ -314,14 +340,8 @@ fn a_bundle_counts_whatever_artifact_type_the_registry_lists() {
             let listed = signed.store.referrers(subject)?.into_iter();
             Ok(listed.map(|referrer| Descriptor { artifact_type: artifact_type.map(str::to_owned), ..referrer }).collect())
         });
-        let trusted = Trusted::keys(vec![signed.key.public()]);
-        let request = VerifyRequest {
-            store: &registry,
-            manifest: signed.manifest.clone(),
-            trusted: &trusted,
-            identity: Some(NAME),
-            just_signed: None,
-        };
+        let trusted = signed.trusted();
+        let request = VerifyRequest { store: &registry, ..signed.request(&trusted) };
         assert_eq!(verify(&request).unwrap().refusals(), [], "{artifact_type:?}");
     }
 }
@@ -329,11 +349,75 @@ fn a_bundle_counts_whatever_artifact_type_the_registry_lists() {
 #[test]
 fn without_a_key_or_with_a_name_that_cannot_be_compared_nothing_is_checked() {
     let signed = signed_image();
-    let request =
-        |trusted, identity| VerifyRequest { store: &signed.store, manifest: signed.manifest.clone(), trusted, identity, just_signed: None };
+    let request = |trusted, identity| VerifyRequest { identity, ..signed.request(trusted) };
     let nobody = Trusted::default();
     assert!(matches!(verify(&request(&nobody, None)), Err(TrustError::NoKey)));
-    let trusted = Trusted::keys(vec![signed.key.public()]);
+    let trusted = signed.trusted();
     assert!(matches!(verify(&request(&trusted, Some("q.io/org/iris"))), Err(TrustError::IdentityWithoutTag { .. })));
     assert!(matches!(verify(&request(&trusted, Some("iris"))), Err(TrustError::Identity { .. })));
+}
+
+/// To cosign 3 a signed review would pass for a signature.
+#[test]
+fn an_image_that_a_consumer_would_take_unsigned_is_refused_by_modelcar_itself() {
+    let signed = signed_image();
+    signed.store.tamper(|content| content.tags.clear());
+    signed.change_bundle(|bundle| {
+        let statement = dsse::statement(signed.manifest.digest(), "https://example.com/review", &json!({"good": true})).unwrap();
+        let signature = signed.key.sign(&dsse::pae(dsse::PAYLOAD_TYPE, &statement));
+        bundle["dsseEnvelope"]["payload"] = STANDARD.encode(statement).into();
+        bundle["dsseEnvelope"]["signatures"][0]["sig"] = STANDARD.encode(signature).into();
+    });
+    let trusted = signed.trusted();
+    let review = [Requirement::Other("https://example.com/review".to_owned())];
+    let request = VerifyRequest { consumers: &[Consumer::CosignV3], required: &review, ..signed.request(&trusted) };
+    let report = verify(&request).unwrap();
+    let cosign = report.judgements.iter().find(|judgement| judgement.consumer == Consumer::CosignV3).unwrap();
+    assert!(cosign.accepts() && cosign.notes.contains(&"takes an attestation for a signature"), "{cosign:?}");
+    let refusals = report.refusals();
+    assert!(refusals.iter().all(|refusal| refusal.by == Demand::Signature), "{refusals:?}");
+    assert_eq!(reasons(&refusals), [Reason::NoSignature, Reason::NoSignature, Reason::attestation("https://example.com/review")]);
+    // and even nobody's consent is none
+    let request = VerifyRequest { consumers: &[], ..request };
+    assert_eq!(verify(&request).unwrap().refusals().len(), 3);
+}
+
+#[test]
+fn an_attestation_that_is_asked_for_has_to_be_there() {
+    let signed = signed_image();
+    let trusted = signed.trusted();
+    let required = [Requirement::Sbom, Requirement::ModelSigning];
+    let refusals = verify(&VerifyRequest { required: &required, ..signed.request(&trusted) }).unwrap().refusals();
+    let texts: Vec<String> = refusals.iter().map(|refusal| format!("{}: {}", refusal.by, refusal.refused.objection)).collect();
+    assert_eq!(texts, ["--require: no sbom by a trusted signer", "--require: no model-signing by a trusted signer"]);
+}
+
+#[test]
+fn a_changed_layer_is_found_where_layers_are_asked_for() {
+    let signed = signed(testing::index);
+    signed.store.tamper(|content| {
+        let layer = content.blobs.values_mut().find(|bytes| bytes.ends_with(b"arm64")).unwrap();
+        layer[0] ^= 1;
+    });
+    assert_eq!(signed.refusals(), [], "signatures vouch for manifests");
+    let (trusted, watch) = (signed.trusted(), Watch::silent());
+    let report = verify(&VerifyRequest { layers: Some(&watch), ..signed.request(&trusted) }).unwrap();
+    assert_eq!((report.refusals().len(), report.refusals()[0].by), (1, Demand::Layers));
+}
+
+#[test]
+fn a_list_of_thousands_of_large_referrers_ends_in_an_error() {
+    let signed = signed_image();
+    let filler = " ".repeat(1 << 20);
+    let mut registry = Meddled::new(&signed.store);
+    registry.referrers = Box::new(|_| Ok((0..4096u32).map(|number| Descriptor::of(media_type::MANIFEST, &number.to_be_bytes())).collect()));
+    registry.get_manifest = Box::new(|at| match at {
+        ManifestRef::Digest(digest) if *digest != signed.manifest.digest() => {
+            Ok(RawManifest { media_type: media_type::MANIFEST.to_owned(), bytes: filler.clone().into_bytes() })
+        }
+        at => signed.store.get_manifest(at),
+    });
+    let trusted = signed.trusted();
+    let error = verify(&VerifyRequest { store: &registry, ..signed.request(&trusted) }).unwrap_err().to_string();
+    assert!(error.contains("more than 33554432 bytes"), "{error}");
 }
