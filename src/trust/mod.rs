@@ -44,8 +44,9 @@ pub use consumers::{Asked, Consumer, Judgement, Objection, Refused};
 pub use error::TrustError;
 pub use evidence::{Algorithm, Finding, Log, ManifestEvidence, Proof, Says, SignatureTag, SignedBy, Trusted, Verdict};
 pub use keyless::{
-    CertificateIdentity, Certificates, Claims, Expected, KeylessError, Preflight, Rekor, RekorVersion, RootSource, Service, Services, Session,
-    SessionOptions, Token, TokenSource, TrustRoot, TufMirror, fuzz_annotations, fuzz_token, public_good_services, services_of_file,
+    CertificateIdentity, Certificates, Claims, Expected, KeylessError, Preflight, Rekor, RekorVersion, RootSource, Service, Services,
+    Session, SessionOptions, Token, TokenSource, TrustRoot, TufMirror, fuzz_annotations, fuzz_token, public_good_services,
+    services_of_file,
 };
 pub use keys::{InvalidKey, InvalidKeySource, KeyError, KeyPair, KeySource, PasswordSource, PrivateKey, PublicKey, SigningKey, keygen};
 pub use layers::Layers;

@@ -170,7 +170,7 @@ fn sigstore_js_tells_good_bundles_of_keys_from_changed_ones() {
         "verificationMaterial": {"publicKey": {"hint": hint}, "tlogEntries": [], "timestampVerificationData": {}},
         "dsseEnvelope": {
             "payloadType": "application/vnd.in-toto+json", "payload": STANDARD.encode(&payload),
-            "signatures": [{"sig": STANDARD.encode(signature)}],
+            "signatures": [{"sig": STANDARD.encode(signature.unwrap())}],
         },
     });
     let write = |name: &str, bytes: &[u8]| {

@@ -172,7 +172,10 @@ mod tests {
     #[test]
     fn tells_a_services_own_words_and_no_web_page() {
         for (body, expected) in [
-            (r#"{"code":3,"message":"There was an error\nprocessing the identity token"}"#, "There was an error processing the identity token"),
+            (
+                r#"{"code":3,"message":"There was an error\nprocessing the identity token"}"#,
+                "There was an error processing the identity token",
+            ),
             ("upstream connect error", "upstream connect error"),
             ("<html>no</html>", ""),
             (r#"{"other":1}"#, ""),

@@ -19,8 +19,7 @@ use crate::trust::{PrivateKey, Proof, Reason, Says, SignedBy, TrustError, Truste
 pub(in crate::trust) const MAX_BUNDLE: u64 = 1 << 20;
 
 /// What bundles called themselves before version 0.3.
-const OLDER: [&str; 2] =
-    ["application/vnd.dev.sigstore.bundle+json;version=0.1", "application/vnd.dev.sigstore.bundle+json;version=0.2"];
+const OLDER: [&str; 2] = ["application/vnd.dev.sigstore.bundle+json;version=0.1", "application/vnd.dev.sigstore.bundle+json;version=0.2"];
 
 /// Signs a statement. `hint` tells verifiers which key it was; equal input gives equal bytes.
 pub(in crate::trust) fn sign(statement: &[u8], key: &PrivateKey, hint: String) -> Result<Vec<u8>, TrustError> {

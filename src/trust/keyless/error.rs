@@ -221,7 +221,9 @@ impl KeylessError {
                 "Fulcio says more in its own log; usual reasons are its list of issuers, the audience, and a token it cannot check"
             }
             Self::Service { .. } => "check the service's address and health, the network and HTTPS_PROXY, and run it again",
-            Self::Answer { .. } | Self::Refused { .. } => "check that the address is that service's, and that the trusted root is of the same deployment",
+            Self::Answer { .. } | Self::Refused { .. } => {
+                "check that the address is that service's, and that the trusted root is of the same deployment"
+            }
             Self::NoClassic => "name a log of version 1 with --rekor-url",
             Self::Read { .. } | Self::TooLarge { .. } | Self::Unusable { .. } | Self::Key { .. } | Self::Pattern { .. } => return None,
         };

@@ -42,7 +42,12 @@ pub(super) enum Signed<'a> {
 }
 
 /// Writes an entry, and checks that what comes back speaks of this signature and this certificate.
-pub(super) fn log(web: &Web, rekor: &Rekor, signed: &Signed<'_>, certificate: &DerCertificate) -> Result<TransparencyLogEntry, KeylessError> {
+pub(super) fn log(
+    web: &Web,
+    rekor: &Rekor,
+    signed: &Signed<'_>,
+    certificate: &DerCertificate,
+) -> Result<TransparencyLogEntry, KeylessError> {
     let entry = match rekor.version {
         RekorVersion::V1 => log_v1(web, &rekor.url, signed, certificate)?,
         RekorVersion::V2 => log_v2(web, &rekor.url, signed, certificate)?,
@@ -197,12 +202,16 @@ struct Paths {
 impl Paths {
     fn of(version: RekorVersion, signed: &Signed<'_>) -> Self {
         match (version, signed) {
-            (RekorVersion::V1, Signed::Message { .. }) => {
-                Self { hash: "/spec/data/hash/value", signature: "/spec/signature/content", certificate: "/spec/signature/publicKey/content" }
-            }
-            (RekorVersion::V1, Signed::Statement(_)) => {
-                Self { hash: "/spec/payloadHash/value", signature: "/spec/signatures/0/signature", certificate: "/spec/signatures/0/verifier" }
-            }
+            (RekorVersion::V1, Signed::Message { .. }) => Self {
+                hash: "/spec/data/hash/value",
+                signature: "/spec/signature/content",
+                certificate: "/spec/signature/publicKey/content",
+            },
+            (RekorVersion::V1, Signed::Statement(_)) => Self {
+                hash: "/spec/payloadHash/value",
+                signature: "/spec/signatures/0/signature",
+                certificate: "/spec/signatures/0/verifier",
+            },
             (RekorVersion::V2, _) => Self {
                 hash: "/spec/hashedRekordV002/data/digest",
                 signature: "/spec/hashedRekordV002/signature/content",
@@ -302,7 +311,9 @@ mod tests {
     #[test]
     fn finds_the_entry_that_is_there_already() {
         let (short, long) = ("a1".repeat(32), "2f".repeat(40));
-        let message = |uuid: &str| format!(r#"{{"code":409,"message":"an equivalent entry already exists in the transparency log with UUID {uuid}"}}"#);
+        let message = |uuid: &str| {
+            format!(r#"{{"code":409,"message":"an equivalent entry already exists in the transparency log with UUID {uuid}"}}"#)
+        };
         for (location, body, expected) in [
             (format!("/api/v1/log/entries/{long}"), String::new(), Some(&long)),
             (format!("https://r/api/v1/log/entries/{short}"), message(&long), Some(&short)),

@@ -43,7 +43,9 @@ impl Services {
             return Err(no_time("a Rekor log of version 2 tells no time: it needs a time-stamp authority besides"));
         }
         if tsa.is_none() && rekor.is_none() {
-            return Err(no_time("nothing would prove when the signature was made: neither a Rekor log nor a time-stamp authority is named"));
+            return Err(no_time(
+                "nothing would prove when the signature was made: neither a Rekor log nor a time-stamp authority is named",
+            ));
         }
         Ok(Self { fulcio, rekor, tsa })
     }
@@ -123,7 +125,8 @@ mod tests {
     }
 
     fn config(rekor: &[u32], tsa: bool) -> String {
-        let service = |url: String, version: u32| json!({"url": url, "majorApiVersion": version, "validFor": {"start": "2024-01-01T00:00:00Z"}});
+        let service =
+            |url: String, version: u32| json!({"url": url, "majorApiVersion": version, "validFor": {"start": "2024-01-01T00:00:00Z"}});
         let rekor: Vec<Value> = rekor.iter().map(|version| service(format!("https://rekor{version}/"), *version)).collect();
         let tsa = if tsa { vec![service("https://tsa/api/v1/timestamp".to_owned(), 1)] } else { vec![] };
         json!({
@@ -176,11 +179,9 @@ mod tests {
 
     #[test]
     fn keeps_the_path_that_a_service_lives_under() {
-        for (base, expected) in [
-            ("https://h", "https://h/api/v2/x"),
-            ("https://h/", "https://h/api/v2/x"),
-            ("https://h/fulcio/", "https://h/fulcio/api/v2/x"),
-        ] {
+        for (base, expected) in
+            [("https://h", "https://h/api/v2/x"), ("https://h/", "https://h/api/v2/x"), ("https://h/fulcio/", "https://h/fulcio/api/v2/x")]
+        {
             assert_eq!(below(&url(base), "/api/v2/x").as_str(), expected);
         }
     }

@@ -15,8 +15,8 @@ const REPLY: &str = "application/timestamp-reply";
 const MAX_ANSWER: u64 = 64 << 10;
 /// `SEQUENCE { INTEGER 1, SEQUENCE { SEQUENCE { OID sha256, NULL }, OCTET STRING (32 bytes) …`
 const HEAD: [u8; 24] = [
-    0x30, 0x43, 0x02, 0x01, 0x01, 0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04,
-    0x20,
+    0x30, 0x43, 0x02, 0x01, 0x01, 0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00,
+    0x04, 0x20,
 ];
 /// `… BOOLEAN TRUE }`: the certificates shall come with the token.
 const WITH_CERTIFICATES: [u8; 3] = [0x01, 0x01, 0xff];
@@ -57,7 +57,11 @@ impl Query {
         if !is_granted(reply) {
             return Err(unusable("it grants no time stamp"));
         }
-        if contains(reply, &self.hash) && contains(reply, &self.nonce) { Ok(()) } else { Err(unusable("the time stamp is for something else")) }
+        if contains(reply, &self.hash) && contains(reply, &self.nonce) {
+            Ok(())
+        } else {
+            Err(unusable("the time stamp is for something else"))
+        }
     }
 }
 

@@ -32,10 +32,10 @@ mod public;
 mod rsa;
 mod source;
 
-pub(in crate::trust) use pem::write as pem_block;
 pub use error::{InvalidKey, KeyError};
 pub use keygen::{KeyPair, keygen};
 pub use password::PasswordSource;
+pub(in crate::trust) use pem::write as pem_block;
 pub use private::{PrivateKey, SigningKey};
 pub use public::PublicKey;
 pub use source::{InvalidKeySource, KeySource};

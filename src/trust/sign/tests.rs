@@ -85,11 +85,11 @@ fn what_is_named_alone_is_signed_alone_and_the_children_are_missed() {
     let report = named(&index);
     assert!(report.signatures.iter().all(|signature| signature.digest == index.digest()));
     assert_eq!((report.signatures.len(), report.warnings), (2, vec![SignWarning::IndexOnly]));
-    assert!(!is_verified(&store, &index, &key.trusted(), NAME));
+    assert!(!is_verified(&store, &index, &key.trusted().unwrap(), NAME));
 
     let image = testing::image(&store, "alone");
     assert_eq!(named(&image).warnings, []);
-    assert!(is_verified(&store, &image, &key.trusted(), NAME));
+    assert!(is_verified(&store, &image, &key.trusted().unwrap(), NAME));
 }
 
 #[test]

@@ -366,7 +366,7 @@ fn an_image_that_a_consumer_would_take_unsigned_is_refused_by_modelcar_itself() 
         let statement = dsse::statement(signed.manifest.digest(), "https://example.com/review", &json!({"good": true})).unwrap();
         let signature = signed.key.sign(&dsse::pae(dsse::PAYLOAD_TYPE, &statement));
         bundle["dsseEnvelope"]["payload"] = STANDARD.encode(statement).into();
-        bundle["dsseEnvelope"]["signatures"][0]["sig"] = STANDARD.encode(signature).into();
+        bundle["dsseEnvelope"]["signatures"][0]["sig"] = STANDARD.encode(signature.unwrap()).into();
     });
     let trusted = signed.trusted();
     let review = [Requirement::Other("https://example.com/review".to_owned())];
