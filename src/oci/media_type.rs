@@ -28,6 +28,8 @@ pub const DOCKER_LAYER_ZSTD: &str = "application/vnd.docker.image.rootfs.diff.ta
 pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 /// The payload of a classic signature in a `.sig` image.
 pub const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+/// An attestation in an `.att` image: a DSSE envelope.
+pub const DSSE_ENVELOPE: &str = "application/vnd.dsse.envelope.v1+json";
 /// A Sigstore bundle, version 0.3.
 pub const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 

@@ -43,6 +43,9 @@ pub enum TrustError {
         /// The name.
         identity: String,
     },
+    /// cosign 1 and 2 look for a certificate where modelcar does not write one.
+    #[error("without a key, attestations are written as bundles only")]
+    KeylessEnvelope,
     /// No key to verify with.
     #[error("no public key to verify with")]
     NoKey,
@@ -96,6 +99,7 @@ impl TrustError {
             Self::NoIdentity | Self::IdentityWithoutTag { .. } => {
                 Some("name the image as it will be pulled, such as quay.io/org/model:v1".to_owned())
             }
+            Self::KeylessEnvelope => Some("leave out `--attestation-format`, or sign with a key".to_owned()),
             Self::NoKey => Some("name one with `--key cosign.pub`".to_owned()),
             Self::SignatureTag { tag, .. } => Some(format!("look at it with `modelcar inspect`, then move or delete the tag {tag}")),
             Self::Contended { .. } => Some("run it again; what others wrote was kept".to_owned()),

@@ -148,6 +148,12 @@ pub enum Reason {
         /// What it is.
         media_type: String,
     },
+    /// A layer of the `.att` image that is no attestation.
+    #[error("`{media_type}`, not an attestation")]
+    NotAttestation {
+        /// What it is.
+        media_type: String,
+    },
 }
 
 impl Reason {
@@ -157,7 +163,15 @@ impl Reason {
 
     /// Whether this is another kind of signature rather than a bad one.
     pub(super) fn is_foreign(&self) -> bool {
-        matches!(self, Self::Keyless | Self::ByKey | Self::MessageSignature | Self::Attestation { .. } | Self::NotClassic { .. })
+        matches!(
+            self,
+            Self::Keyless
+                | Self::ByKey
+                | Self::MessageSignature
+                | Self::Attestation { .. }
+                | Self::NotClassic { .. }
+                | Self::NotAttestation { .. }
+        )
     }
 }
 

@@ -3,26 +3,19 @@
 //! Order: the classic signatures of all manifests, then the bundles; in both, the manifests of an index before the index, so
 //! that a signed index means that all of it is signed.
 //!
-//! The `.sig` tag is shared, and registries have no compare-and-swap: two signers who read, add and write at the same time
-//! lose one signature (<https://github.com/sigstore/cosign/issues/2432>). So every write is read again after a pause that
-//! outlasts another signer's read-to-write window (as long as ours just was), and done again until the signature stays.
+//! How signatures survive other signers is told in `classic/rounds.rs`.
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::bundle::dsse;
 use super::bundle::referrer::{self, Attached};
-use super::classic::{self, Wanted, identity, image};
-use super::reason::shown;
+use super::classic::rounds::{Job, Rounds, Settled};
+use super::classic::{Place, Wanted, identity};
 use super::subject::{Subject, subjects};
 use super::{Algorithm, Format, Signer, TrustError, Trusted};
 use crate::oci::{Digest, ManifestRef, Platform, RawManifest, Reference};
 use crate::store::Store;
-
-/// Rounds of write and read again. Were eight signers to move in step, each round would see one of them done.
-const MAX_TRIES: usize = 24;
-/// No pause is longer, however slow the store.
-const MAX_PAUSE: Duration = Duration::from_secs(2);
 
 /// How much of an index is signed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -163,13 +156,6 @@ struct Signing<'a> {
     report: SignReport,
 }
 
-/// The classic signatures of one manifest, until all of them stay.
-struct Job<'a> {
-    subject: &'a Subject,
-    wanted: Vec<Wanted>,
-    written: Vec<String>,
-}
-
 impl Signing<'_> {
     fn write(&mut self, subjects: &[Subject], identities: &[Reference]) -> Result<(), TrustError> {
         self.own = self.request.signer.trusted()?;
@@ -184,61 +170,14 @@ impl Signing<'_> {
     }
 
     fn write_classic(&mut self, subjects: &[Subject], identities: &[Reference]) -> Result<(), TrustError> {
-        let mut open = subjects.iter().map(|subject| self.job(subject, identities)).collect::<Result<Vec<_>, _>>()?;
-        for _ in 0..MAX_TRIES {
-            let start = Instant::now();
-            open = self.round(open)?;
-            if open.is_empty() {
-                return Ok(());
-            }
-            (self.pause)(settling_time(start.elapsed()));
-        }
-        let digest = open.first().map_or_else(|| self.request.manifest.digest(), |job| job.subject.digest());
-        Err(TrustError::Contended { digest, tries: MAX_TRIES })
+        let jobs = subjects.iter().map(|subject| Self::job(subject, identities)).collect::<Result<_, _>>()?;
+        let rounds = Rounds { store: self.request.store, signer: self.request.signer, own: &self.own, pause: self.pause };
+        rounds.settle(jobs, &mut |settled| self.report.push_classic(settled))
     }
 
-    fn job<'s>(&self, subject: &'s Subject, identities: &[Reference]) -> Result<Job<'s>, TrustError> {
+    fn job(subject: &Subject, identities: &[Reference]) -> Result<Job, TrustError> {
         let wanted = identities.iter().map(|identity| Wanted::new(subject.digest(), identity));
-        Ok(Job { subject, wanted: wanted.collect::<Result<_, _>>()?, written: Vec::new() })
-    }
-
-    /// Reads each image, and gives back the jobs that had to write and must be read again.
-    fn round<'s>(&mut self, jobs: Vec<Job<'s>>) -> Result<Vec<Job<'s>>, TrustError> {
-        let mut open = Vec::new();
-        for mut job in jobs {
-            if self.settle(&mut job)? {
-                self.report_classic(job);
-            } else {
-                open.push(job);
-            }
-        }
-        Ok(open)
-    }
-
-    /// True if all signatures are there; otherwise adds those that are missing.
-    fn settle(&mut self, job: &mut Job<'_>) -> Result<bool, TrustError> {
-        let (store, digest) = (self.request.store, job.subject.digest());
-        let there = classic::read(store, digest)?;
-        let mut missing: Vec<&mut Wanted> = job.wanted.iter_mut().filter(|wanted| !wanted.is_in(&there, &self.own)).collect();
-        if missing.is_empty() {
-            there.squatters().for_each(|media_type| warn_of(&mut self.report, digest, media_type));
-            return Ok(true);
-        }
-        tracing::debug!(%digest, missing = missing.len(), "adding classic signatures");
-        missing.iter_mut().try_for_each(|wanted| wanted.sign(self.request.signer))?;
-        let missing: Vec<&Wanted> = missing.into_iter().map(|wanted| &*wanted).collect();
-        missing.iter().try_for_each(|wanted| wanted.put_payload(store))?;
-        classic::add(store, digest, there, &missing)?;
-        job.written.extend(missing.iter().map(|wanted| wanted.identity.clone()));
-        Ok(false)
-    }
-
-    fn report_classic(&mut self, job: Job<'_>) {
-        for Wanted { identity, .. } in job.wanted {
-            let outcome = if job.written.contains(&identity) { Outcome::Added } else { Outcome::AlreadyThere };
-            let at = image::tag(job.subject.digest());
-            self.report.push(job.subject, Format::Classic, Some(identity), at, outcome);
-        }
+        Ok(Job { place: Place::of_signatures(subject), wanted: wanted.collect::<Result<_, _>>()? })
     }
 
     fn write_bundle(&mut self, subject: &Subject) -> Result<(), TrustError> {
@@ -257,9 +196,16 @@ impl Signing<'_> {
 }
 
 impl SignReport {
-    fn warn(&mut self, warning: SignWarning) {
-        tracing::warn!("{warning}");
-        self.warnings.push(warning);
+    fn push_classic(&mut self, settled: Settled) {
+        let Settled { place: Place { subject, tag }, wanted, squatters } = settled;
+        for Wanted { identity, outcome, .. } in wanted {
+            self.push(&subject, Format::Classic, Some(identity), tag.clone(), outcome);
+        }
+        for media_type in squatters {
+            let warning = SignWarning::ForeignLayer { tag: tag.clone(), media_type };
+            tracing::warn!("{warning}");
+            self.warnings.push(warning);
+        }
     }
 
     fn push(&mut self, subject: &Subject, format: Format, identity: Option<String>, at: ManifestRef, outcome: Outcome) {
@@ -284,16 +230,6 @@ fn kind(algorithm: Algorithm) -> &'static str {
         Algorithm::EcdsaP384Sha256 | Algorithm::EcdsaP384Sha384 => "ECDSA P-384",
         Algorithm::RsaSha256 => "RSA",
     }
-}
-
-fn warn_of(report: &mut SignReport, digest: Digest, media_type: &str) {
-    report.warn(SignWarning::ForeignLayer { tag: image::tag(digest), media_type: shown(media_type) });
-}
-
-/// As long as our own reading and writing took, and up to once more at random, so that signers fall out of step.
-fn settling_time(window: Duration) -> Duration {
-    let jitter = f64::from(getrandom::u32().unwrap_or(0)) / f64::from(u32::MAX);
-    window.mul_f64(1.0 + jitter).min(MAX_PAUSE)
 }
 
 #[cfg(test)]

@@ -4,9 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::bundle::document;
+use super::bundle::envelope::Envelope;
 use super::classic::image::SIGNATURE;
 use super::{Algorithm, Format, PrivateKey, Session, SignWarning, TrustError, Trusted};
-use crate::oci::Annotations;
+use crate::oci::{Annotations, canonical};
 
 /// Somebody who can sign for both worlds.
 #[derive(Debug)]
@@ -50,6 +51,15 @@ impl Signer {
             (Self::Key(key), [Format::Classic]) => Some(SignWarning::ClassicOnly { algorithm: key.public().algorithm() }),
             (Self::Keyless(_), [Format::Bundle]) => Some(SignWarning::NoClassic),
             _ => None,
+        }
+    }
+
+    /// Signs an in-toto statement for the `.att` image: the envelope as JSON, and its layer's annotations beside the statement's type.
+    /// For a key there are none.
+    pub(super) fn sign_envelope(&self, statement: &[u8]) -> Result<(Vec<u8>, Annotations), TrustError> {
+        match self {
+            Self::Key(key) => Ok((canonical::to_vec(&Envelope::sign(statement, key)?)?, Annotations::new())),
+            Self::Keyless(_) => Err(TrustError::KeylessEnvelope),
         }
     }
 

@@ -5,12 +5,11 @@
 //! statement, about the right manifest. What the statement says stands in the finding: cosign itself does not look at the
 //! predicate's type, so to it an SBOM's attestation would pass for an image signature.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use super::dsse::{self, Statement};
+use super::dsse;
+use super::envelope::{Envelope, Sealed};
 use crate::oci::{Digest, canonical, media_type};
 use crate::trust::reason::shown;
 use crate::trust::{PrivateKey, Proof, Reason, Says, SignedBy, TrustError, Trusted, Verdict};
@@ -23,15 +22,10 @@ const OLDER: [&str; 2] = ["application/vnd.dev.sigstore.bundle+json;version=0.1"
 
 /// Signs a statement. `hint` tells verifiers which key it was; equal input gives equal bytes.
 pub(in crate::trust) fn sign(statement: &[u8], key: &PrivateKey, hint: String) -> Result<Vec<u8>, TrustError> {
-    let signature = key.sign(&dsse::pae(dsse::PAYLOAD_TYPE, statement))?;
     Ok(canonical::to_vec(&Bundle {
         media_type: media_type::BUNDLE.to_owned(),
         verification_material: Material::of_key(hint),
-        dsse_envelope: Some(Envelope {
-            payload_type: dsse::PAYLOAD_TYPE.to_owned(),
-            payload: STANDARD.encode(statement),
-            signatures: vec![Signature { sig: STANDARD.encode(signature) }],
-        }),
+        dsse_envelope: Some(Envelope::sign(statement, key)?),
     })?)
 }
 
@@ -50,23 +44,15 @@ pub(in crate::trust) fn judge(bytes: &[u8], digest: Digest, trusted: &Trusted) -
 /// A bundle with its statement.
 struct Opened {
     material: Material,
-    envelope: Envelope,
-    payload: Vec<u8>,
-    statement: Statement,
+    sealed: Sealed,
 }
 
 impl Opened {
     fn read(bytes: &[u8]) -> Result<Self, Reason> {
         let bundle: Bundle = serde_json::from_slice(bytes).map_err(|error| no_bundle(error.to_string()))?;
-        let material = bundle.verification_material;
-        check_version(&bundle.media_type, &material)?;
-        let envelope = envelope(bundle.dsse_envelope)?;
-        let payload = decode(&envelope.payload)?;
-        let statement = Statement::parse(&payload).map_err(|error| malformed(error.to_string()))?;
-        if !statement.is_known() {
-            return Err(malformed("it holds no in-toto statement of version 1"));
-        }
-        Ok(Self { material, envelope, payload, statement })
+        check_version(&bundle.media_type, &bundle.verification_material)?;
+        let sealed = Sealed::open(bundle.dsse_envelope.ok_or(Reason::MessageSignature)?)?;
+        Ok(Self { material: bundle.verification_material, sealed })
     }
 
     fn judge(&self, bytes: &[u8], digest: Digest, trusted: &Trusted) -> Verdict {
@@ -84,26 +70,22 @@ impl Opened {
         if trusted.keys.is_empty() {
             return Err(Reason::ByKey);
         }
-        let by = self.envelope.signer(&self.payload, trusted)?.ok_or_else(|| self.material.no_key_matches(trusted))?;
-        if !self.statement.is_about(digest) {
-            return Err(Reason::WrongDigest { named: self.statement.subject() });
-        }
+        let by = self.sealed.signer(trusted)?.ok_or_else(|| self.material.no_key_matches(trusted))?;
+        self.sealed.check_subject(digest)?;
         Ok(by)
     }
 
     fn try_judge_keyless(&self, bytes: &[u8], digest: Digest, trusted: &Trusted) -> Result<SignedBy, Reason> {
         let certificates = trusted.certificates.as_ref().ok_or(Reason::Keyless)?;
-        if !self.statement.is_about(digest) {
-            return Err(Reason::WrongDigest { named: self.statement.subject() });
-        }
-        certificates.judge_bundle(bytes, &self.payload, digest)
+        self.sealed.check_subject(digest)?;
+        certificates.judge_bundle(bytes, &self.sealed.payload, digest)
     }
 
     fn says(self) -> Says {
-        if self.statement.predicate_type == dsse::COSIGN_SIGN {
-            return Says::Signed;
+        match self.sealed.statement {
+            statement if statement.predicate_type == dsse::COSIGN_SIGN => Says::Signed,
+            statement => Says::Attested { predicate_type: statement.predicate_type, predicate: statement.predicate },
         }
-        Says::Attested { predicate_type: self.statement.predicate_type, predicate: self.statement.predicate }
     }
 }
 
@@ -113,15 +95,6 @@ fn check_version(media_type: &str, material: &Material) -> Result<(), Reason> {
         return Ok(());
     }
     Err(no_bundle(format!("`{}` is not version 0.3", shown(media_type))))
-}
-
-/// An envelope with a statement inside.
-fn envelope(envelope: Option<Envelope>) -> Result<Envelope, Reason> {
-    let envelope = envelope.ok_or(Reason::MessageSignature)?;
-    if envelope.payload_type != dsse::PAYLOAD_TYPE {
-        return Err(malformed(format!("its payload is `{}`, not an in-toto statement", shown(&envelope.payload_type))));
-    }
-    Ok(envelope)
 }
 
 #[derive(Serialize, Deserialize)]
@@ -177,40 +150,8 @@ impl Material {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Envelope {
-    payload_type: String,
-    payload: String,
-    signatures: Vec<Signature>,
-}
-
-impl Envelope {
-    /// Who made the one signature; none if nobody did who is trusted.
-    fn signer(&self, payload: &[u8], trusted: &Trusted) -> Result<Option<SignedBy>, Reason> {
-        let [signature] = self.signatures.as_slice() else {
-            return Err(malformed(format!("it has {} signatures, not one", self.signatures.len())));
-        };
-        let (message, signature) = (dsse::pae(&self.payload_type, payload), decode(&signature.sig)?);
-        Ok(trusted.signer(&message, &signature))
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-struct Signature {
-    sig: String,
-}
-
-fn decode(text: &str) -> Result<Vec<u8>, Reason> {
-    STANDARD.decode(text).map_err(|_| malformed("its base64 is damaged"))
-}
-
 fn no_bundle(what: impl AsRef<str>) -> Reason {
     Reason::NoBundle { what: shown(what.as_ref()) }
-}
-
-fn malformed(what: impl AsRef<str>) -> Reason {
-    Reason::Malformed { what: shown(what.as_ref()) }
 }
 
 #[cfg(test)]

@@ -2,4 +2,5 @@
 
 pub(super) mod document;
 pub(super) mod dsse;
+pub(super) mod envelope;
 pub(super) mod referrer;

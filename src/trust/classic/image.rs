@@ -1,5 +1,6 @@
 //! The image behind the tag `sha256-<hex>.sig`: one layer per classic signature
-//! (<https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md>). Pure: bytes in, bytes out.
+//! (<https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md>), and its sister behind `sha256-<hex>.att`: one per
+//! attestation (<https://github.com/sigstore/cosign/blob/main/specs/ATTESTATION_SPEC.md>). Pure: bytes in, bytes out.
 //!
 //! The tag is shared by everybody who signs. Members and annotations that modelcar does not know are carried along as they
 //! are: the certificates and log entries of keyless signers live there.
@@ -23,6 +24,11 @@ pub(in crate::trust) const MAX_LAYERS: usize = 4096;
 /// The tag under which everybody looks for a manifest's classic signatures.
 pub(in crate::trust) fn tag(digest: Digest) -> ManifestRef {
     ManifestRef::Tag(format!("{}.sig", digest.as_tag()))
+}
+
+/// The tag under which cosign 1 and 2 look for a manifest's attestations.
+pub(in crate::trust) fn attestations_tag(digest: Digest) -> ManifestRef {
+    ManifestRef::Tag(format!("{}.att", digest.as_tag()))
 }
 
 /// One image of two that speak of the same manifest: what is there, then what comes and is not there yet. `Ok(None)` where nothing
@@ -70,15 +76,18 @@ pub(in crate::trust) struct Layer {
 }
 
 impl Layer {
-    /// A payload, and the annotations that hold its signature.
+    /// A classic payload, and the annotations that hold its signature.
     pub(in crate::trust) fn new(payload: &[u8], annotations: Annotations) -> Self {
-        Self {
-            media_type: media_type::SIMPLE_SIGNING.to_owned(),
-            digest: Digest::of(payload),
-            size: payload.len() as u64,
-            annotations,
-            other: Map::new(),
-        }
+        Self::of(media_type::SIMPLE_SIGNING, payload, annotations)
+    }
+
+    /// An envelope, which holds its signature itself.
+    pub(in crate::trust) fn envelope(envelope: &[u8], annotations: Annotations) -> Self {
+        Self::of(media_type::DSSE_ENVELOPE, envelope, annotations)
+    }
+
+    fn of(media_type: &str, payload: &[u8], annotations: Annotations) -> Self {
+        Self { media_type: media_type.to_owned(), digest: Digest::of(payload), size: payload.len() as u64, annotations, other: Map::new() }
     }
 
     /// Where the payload is.
@@ -114,8 +123,13 @@ impl Layer {
         }
     }
 
+    /// Whether this is an attestation.
+    pub(in crate::trust) fn is_envelope(&self) -> bool {
+        self.media_type == media_type::DSSE_ENVELOPE
+    }
+
     fn holds(&self, payload: &[u8], trusted: &Trusted) -> bool {
-        self.digest == Digest::of(payload) && self.is_classic() && self.signer(payload, trusted).is_ok()
+        self.digest == Digest::of(payload) && (self.is_envelope() || (self.is_classic() && self.signer(payload, trusted).is_ok()))
     }
 }
 

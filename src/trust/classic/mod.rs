@@ -4,17 +4,43 @@ use image::{Layer, SignatureImage};
 use payload::{MAX_PAYLOAD, Payload};
 
 use super::reason::shown;
-use super::{Finding, Proof, Reason, Says, SignatureTag, Signer, TrustError, Trusted, Verdict, fetch};
-use crate::oci::{Descriptor, Digest, Reference, media_type};
+use super::subject::Subject;
+use super::{Finding, Outcome, Proof, Reason, Says, SignatureTag, Signer, TrustError, Trusted, Verdict, fetch};
+use crate::oci::{Annotations, Descriptor, Digest, ManifestRef, Reference, media_type};
 use crate::store::{MAX_MANIFEST, Store, StoreError};
 
 pub(super) mod identity;
 pub(super) mod image;
 mod payload;
+pub(super) mod rounds;
+
+/// An image beside a manifest: the `.sig` image, or the `.att` image.
+#[derive(Clone, Debug)]
+pub(in crate::trust) struct Place {
+    /// The manifest that it speaks about.
+    pub(in crate::trust) subject: Subject,
+    /// Where it is.
+    pub(in crate::trust) tag: ManifestRef,
+}
+
+impl Place {
+    /// Where the classic signatures are.
+    pub(in crate::trust) fn of_signatures(subject: &Subject) -> Self {
+        Self { subject: subject.clone(), tag: image::tag(subject.digest()) }
+    }
+
+    /// Where the attestations are.
+    pub(in crate::trust) fn of_attestations(subject: &Subject) -> Self {
+        Self { subject: subject.clone(), tag: image::attestations_tag(subject.digest()) }
+    }
+}
 
 /// A payload that shall be signed, unless it is already.
 pub(in crate::trust) struct Wanted {
+    /// The name that a signature vouches for, or the type of an attestation.
     pub(in crate::trust) identity: String,
+    /// Whether it was there.
+    pub(in crate::trust) outcome: Outcome,
     payload: Vec<u8>,
     /// With its signature, once it is known to be missing: a log remembers every signature that is made.
     layer: Option<Layer>,
@@ -22,10 +48,17 @@ pub(in crate::trust) struct Wanted {
 
 impl Wanted {
     pub(in crate::trust) fn new(digest: Digest, identity: &Reference) -> Result<Self, TrustError> {
-        Ok(Self { identity: identity.to_string(), payload: Payload::new(identity, digest).to_bytes()?, layer: None })
+        let payload = Payload::new(identity, digest).to_bytes()?;
+        Ok(Self { identity: identity.to_string(), outcome: Outcome::AlreadyThere, payload, layer: None })
     }
 
-    /// Signs it, once.
+    /// An attestation of this type in its signed envelope.
+    pub(in crate::trust) fn attestation(predicate_type: &str, envelope: Vec<u8>, annotations: Annotations) -> Self {
+        let layer = Some(Layer::envelope(&envelope, annotations));
+        Self { identity: predicate_type.to_owned(), outcome: Outcome::AlreadyThere, payload: envelope, layer }
+    }
+
+    /// Signs it, unless that is done.
     pub(in crate::trust) fn sign(&mut self, signer: &Signer) -> Result<(), TrustError> {
         if self.layer.is_none() {
             self.layer = Some(Layer::new(&self.payload, signer.sign_payload(&self.payload)?));
@@ -38,15 +71,15 @@ impl Wanted {
     }
 
     /// Stores the payload, which has to be there before the image that lists it.
-    pub(in crate::trust) fn put_payload(&self, store: &dyn Store) -> Result<(), StoreError> {
-        store.put_blob(&Descriptor::of(media_type::SIMPLE_SIGNING, &self.payload), &self.payload)
+    fn put_payload(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let Some(layer) = &self.layer else { return Ok(()) };
+        store.put_blob(&layer.payload(), &self.payload)
     }
 }
 
-/// The signature image as it is now; an empty one where there is none.
-pub(in crate::trust) fn read(store: &dyn Store, digest: Digest) -> Result<SignatureImage, TrustError> {
-    let tag = image::tag(digest);
-    let raw = match store.get_manifest(&tag) {
+/// The image behind a tag as it is now; an empty one where there is none.
+fn read(store: &dyn Store, tag: &ManifestRef) -> Result<SignatureImage, TrustError> {
+    let raw = match store.get_manifest(tag) {
         Ok(raw) => raw,
         Err(error) if error.is_not_found() => return Ok(SignatureImage::empty()),
         Err(error) => return Err(error.into()),
@@ -54,25 +87,25 @@ pub(in crate::trust) fn read(store: &dyn Store, digest: Digest) -> Result<Signat
     SignatureImage::parse(&raw).map_err(|what| TrustError::SignatureTag { tag: tag.to_string(), what: shown(&what) })
 }
 
-/// Writes the image with these signatures behind those it has.
-pub(in crate::trust) fn add(store: &dyn Store, digest: Digest, mut image: SignatureImage, wanted: &[&Wanted]) -> Result<(), TrustError> {
-    wanted.iter().filter_map(|wanted| wanted.layer.clone()).for_each(|layer| image.push(layer));
-    check_room(digest, &image)?;
+/// Writes the image behind the tag with these signatures behind those it has.
+fn add(store: &dyn Store, place: &Place, mut image: SignatureImage, missing: &[&mut Wanted]) -> Result<(), TrustError> {
+    missing.iter().filter_map(|wanted| wanted.layer.clone()).for_each(|layer| image.push(layer));
+    check_room(place.subject.digest(), &image)?;
     let (raw, config) = image.finish()?;
     if raw.bytes.len() as u64 > MAX_MANIFEST {
         let what = format!("with one more signature it would have {} bytes", raw.bytes.len());
-        return Err(TrustError::SignatureTag { tag: image::tag(digest).to_string(), what });
+        return Err(TrustError::SignatureTag { tag: place.tag.to_string(), what });
     }
     if let Some(config) = config {
         store.put_blob(&Descriptor::of(media_type::CONFIG, &config), &config)?;
     }
-    Ok(store.put_manifest(&raw, &image::tag(digest))?)
+    Ok(store.put_manifest(&raw, &place.tag)?)
 }
 
 fn check_room(digest: Digest, image: &SignatureImage) -> Result<(), TrustError> {
     let (count, limit) = (image.layers.len(), image::MAX_LAYERS);
     if count > limit {
-        return Err(TrustError::TooMany { what: "classic signatures", digest, count, limit });
+        return Err(TrustError::TooMany { what: "signatures or attestations", digest, count, limit });
     }
     Ok(())
 }

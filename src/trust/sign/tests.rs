@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::oci::{Descriptor, media_type};
 use crate::store::StoreError;
+use crate::trust::classic::image;
 use crate::trust::testing::{self, Meddled, MemoryStore};
 use crate::trust::{Consumer, PrivateKey, VerifyRequest, verify};
 
@@ -343,14 +344,4 @@ fn gives_up_with_a_conflict_when_others_always_win() {
     let error = sign_as(&hostile, &manifest, &[NAME], &key()).unwrap_err();
     assert_eq!(error.exit_code(), crate::exit_code::CONFLICT);
     assert!(error.hint().unwrap().contains("again"));
-}
-
-#[test]
-fn pauses_at_least_as_long_as_it_wrote_and_never_long() {
-    let window = Duration::from_millis(100);
-    for _ in 0..100 {
-        let pause = settling_time(window);
-        assert!(pause >= window && pause <= 2 * window, "{pause:?}");
-    }
-    assert_eq!(settling_time(Duration::from_secs(3600)), MAX_PAUSE);
 }
