@@ -180,7 +180,8 @@ impl Build {
     fn describe(&self, placed: &[PlacedLayer], base: Vec<Placed>) -> Result<Built, ImageError> {
         let layers: Vec<Layer> =
             self.plans.iter().zip(placed).map(|(plan, placed)| compose::layer(plan, &self.spec.files, placed)).collect();
-        let content = compose::content_digest(&layers);
+        let files = layers.iter().flat_map(|layer| &layer.files);
+        let content = compose::content_digest(files.map(|(path, _, digest)| (path.as_str(), digest)));
         let mut annotations = self.spec.annotations.clone();
         annotations.insert(annotations::CONTENT_DIGEST.to_owned(), content.to_string());
         let facts = Facts { annotations: &annotations, labels: &self.spec.labels, created: self.spec.created };

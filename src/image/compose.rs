@@ -139,12 +139,13 @@ fn annotations<const N: usize>(pairs: [(&str, String); N]) -> Annotations {
 }
 
 /// One digest for the model's content, however it is cut into layers: of the lines `<sha256>  <path>\n` in path order, as
-/// `sha256sum` prints them below `/models`.
-pub(super) fn content_digest(layers: &[Layer]) -> Digest {
-    let mut files: Vec<_> = layers.iter().flat_map(|layer| &layer.files).collect();
+/// `sha256sum` prints them below `/models`. in-toto calls it `dirHash`:
+/// <https://github.com/in-toto/attestation/blob/main/spec/v1/digest_set.md>.
+pub(super) fn content_digest<'a>(files: impl Iterator<Item = (&'a str, &'a Digest)>) -> Digest {
+    let mut files: Vec<_> = files.collect();
     files.sort();
     let mut hasher = Hasher::default();
-    for (path, _, digest) in files {
+    for (path, digest) in files {
         hasher.update(format!("{}  {path}\n", digest.hex()).as_bytes());
     }
     hasher.finish()

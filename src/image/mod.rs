@@ -19,6 +19,7 @@ pub mod build;
 pub mod check;
 pub mod compose;
 pub mod compress;
+pub mod contents;
 pub mod copy;
 pub mod extract;
 pub mod hash;
@@ -39,6 +40,7 @@ pub mod watch;
 pub use base::Base;
 pub use build::{Build, Built, ImageSpec};
 pub use compress::Compression;
+pub use contents::Contents;
 pub use watch::{Event, Watch};
 
 /// Why an image could not be made, copied or read.

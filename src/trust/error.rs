@@ -1,7 +1,7 @@
 //! Why signing or checking could not be done. A signature that is there and does not pass is a
 //! [`Refusal`](super::Refusal), not an error.
 
-use super::{KeyError, KeylessError, SignReport};
+use super::{AttestReport, InvalidPredicate, KeyError, KeylessError, SignReport};
 use crate::exit_code;
 use crate::oci::{Digest, InvalidManifest, InvalidReference};
 use crate::store::StoreError;
@@ -86,6 +86,18 @@ pub enum TrustError {
         #[source]
         source: Box<TrustError>,
     },
+    /// What should be attested cannot be.
+    #[error(transparent)]
+    Predicate(#[from] InvalidPredicate),
+    /// The image is there, but not all of its attestations.
+    #[error("attesting stopped with {} of its documents in place", attached.attachments.len())]
+    Unattested {
+        /// What is public already.
+        attached: Box<AttestReport>,
+        /// Why it stopped.
+        #[source]
+        source: Box<TrustError>,
+    },
 }
 
 impl TrustError {
@@ -107,6 +119,11 @@ impl TrustError {
                 let again = "run `modelcar sign` again: what is there already is kept";
                 Some(source.hint().map_or_else(|| again.to_owned(), |hint| format!("{hint}; then {again}")))
             }
+            Self::Predicate(error) => error.hint(),
+            Self::Unattested { source, .. } => {
+                let again = "run the same command again: what is there already is kept";
+                Some(source.hint().map_or_else(|| again.to_owned(), |hint| format!("{hint}; then {again}")))
+            }
             _ => None,
         }
     }
@@ -118,8 +135,10 @@ impl TrustError {
             Self::Keyless(error) => error.exit_code(),
             Self::Store(error) => error.exit_code(),
             Self::Contended { .. } => exit_code::CONFLICT,
-            Self::Incomplete { source, .. } if source.exit_code() == exit_code::CONFLICT => exit_code::CONFLICT,
-            Self::Incomplete { .. } => exit_code::UNSIGNED,
+            Self::Incomplete { source, .. } | Self::Unattested { source, .. } if source.exit_code() == exit_code::CONFLICT => {
+                exit_code::CONFLICT
+            }
+            Self::Incomplete { .. } | Self::Unattested { .. } => exit_code::UNSIGNED,
             _ => exit_code::FAILED,
         }
     }

@@ -10,6 +10,7 @@
 //! | `keyless` | short-lived certificates instead of keys: Sigstore |
 //! | `classic` | classic signatures: whom they speak for, what they say, the image that keeps them |
 //! | `bundle` | bundles: a signed statement, the document around it, the referrer that holds it |
+//! | `attest` | statements about an image: bill of materials, provenance, whatever else is said |
 //! | `signer`, `evidence` | who signs; whose signatures count, and what was found |
 //! | `fetch`, `subject` | what is read from a [`Store`](crate::store::Store), and which manifests count |
 //! | `consumers` | who reads signatures, and what each makes of those that were found |
@@ -20,6 +21,8 @@
 //! refuse it, never to stop looking at the next. No secret is ever part of an error, a log line or a debug print.
 
 use std::fmt;
+
+pub mod attest;
 mod bounded;
 mod bundle;
 mod classic;
@@ -39,6 +42,7 @@ mod subject;
 mod testing;
 mod verify;
 
+pub use attest::{AttestReport, AttestRequest, InvalidPredicate, attest};
 pub use classic::image::merge as merge_signatures;
 pub use consumers::{Asked, Consumer, Judgement, Objection, Refused};
 pub use error::TrustError;

@@ -31,6 +31,50 @@ pub(super) fn snapshot(path: &Path) -> Result<Option<(PathBuf, String)>, ModelEr
     }
 }
 
+/// A repository on Hugging Face and the revision of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HubOrigin {
+    /// `org/name`, or `name`.
+    pub repository: String,
+    /// The commit.
+    pub revision: String,
+}
+
+impl HubOrigin {
+    /// The package URL: <https://github.com/package-url/purl-spec/blob/main/types-doc/huggingface-definition.md>.
+    pub fn purl(&self) -> String {
+        format!("pkg:huggingface/{}@{}", self.repository, self.revision.to_ascii_lowercase())
+    }
+
+    /// The page of the repository at this revision.
+    pub fn url(&self) -> String {
+        format!("https://huggingface.co/{}/tree/{}", self.repository, self.revision)
+    }
+}
+
+/// Where a model in the Hugging Face cache comes from, by the word of its folders' names. Nothing in the image depends on it.
+pub fn origin(path: &Path) -> Option<HubOrigin> {
+    let as_given = std::path::absolute(path).ok();
+    let whole = || snapshot(path).ok().flatten().and_then(|(snapshot, _)| named(&snapshot));
+    as_given.as_deref().and_then(named).or_else(whole).or_else(|| named(&path.canonicalize().ok()?))
+}
+
+/// `…/models--ORG--NAME/snapshots/REVISION/…`
+fn named(path: &Path) -> Option<HubOrigin> {
+    let parts: Vec<&str> = path.iter().filter_map(|part| part.to_str()).collect();
+    let found = parts.windows(3).rev().find_map(|parts| match parts {
+        [repository, "snapshots", revision] => Some((repository.strip_prefix("models--")?, *revision)),
+        _ => None,
+    });
+    let (repository, revision) = found?;
+    let names: Vec<&str> = repository.split("--").collect();
+    let is_name = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    if names.len() > 2 || !names.iter().chain([&revision]).all(is_name) {
+        return None;
+    }
+    Some(HubOrigin { repository: names.join("/"), revision: revision.to_owned() })
+}
+
 /// What `refs/main` says, if it can name a folder.
 fn main(path: &Path) -> Option<String> {
     let mut text = String::new();
@@ -98,5 +142,22 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("snapshots")).unwrap();
         assert!(snapshot(dir.path()).unwrap().is_none());
+    }
+
+    #[test]
+    fn the_folders_tell_where_a_model_comes_from() {
+        let origin = |path: &str| named(Path::new(path)).map(|origin| origin.purl());
+        for (path, expected) in [
+            ("/c/models--org--Name/snapshots/AB12/", Some("pkg:huggingface/org/Name@ab12")),
+            ("/c/models--org--name/snapshots/ab12/sub/model.onnx", Some("pkg:huggingface/org/name@ab12")),
+            ("/c/models--gpt2/snapshots/ab12", Some("pkg:huggingface/gpt2@ab12")),
+            ("/c/models--a--b--c/snapshots/ab12", None),
+            ("/c/models--/snapshots/ab12", None),
+            ("/c/models--a b/snapshots/ab12", None),
+            ("/c/datasets--a--b/snapshots/ab12", None),
+            ("/c/models--a--b/blobs/ab12", None),
+        ] {
+            assert_eq!(origin(path).as_deref(), expected, "{path}");
+        }
     }
 }

@@ -13,6 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Links, ModelError, ModelFile, ReadOptions};
+pub use hub::{HubOrigin, origin as hub_origin};
 use links::LinkRule;
 use selection::Selection;
 

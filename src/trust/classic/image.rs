@@ -106,7 +106,7 @@ impl Layer {
     }
 
     /// Whether a certificate came with it, so that no key will match.
-    fn is_keyless(&self) -> bool {
+    pub(in crate::trust) fn is_keyless(&self) -> bool {
         self.annotations.contains_key(CERTIFICATE)
     }
 
