@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::attesting::{AttestingArgs, Story};
 use super::check::{self, Wanted};
 use super::destination::{self, Destination};
 use super::gate::AllowArgs;
 use super::options::{self, Format, RegistryArgs};
+use super::proving::Proving;
 use super::reading::ReadArgs;
 use super::resolve::Found;
+use super::signing::SigningArgs;
 use super::{CliError, options::pair};
 use crate::image::annotations::LINT_ALLOWED;
 use crate::image::{Base, Build, Built, Compression, ImageSpec};
@@ -20,6 +23,8 @@ use crate::model::{Model, ServingLayout, UNKNOWN_FORMAT};
 use crate::oci::{Location, Platform, Timestamp};
 use crate::report::{Ui, timed, units};
 use crate::store::{Access, Store};
+use crate::trust::Signer;
+use crate::trust::attest::slsa::Parameters;
 
 /// The platforms of an image unless the user says otherwise.
 const PLATFORMS: [&str; 2] = ["amd64", "arm64"];
@@ -82,14 +87,21 @@ pub(super) struct Args {
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
     #[command(flatten)]
+    signing: SigningArgs,
+    #[command(flatten)]
+    attesting: AttestingArgs,
+    #[command(flatten)]
     registry: RegistryArgs,
 }
 
 impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
         options::ensure_supported(self.kserve, &self.delivery)?;
+        self.attesting.check()?;
+        let started = options::now()?;
         let destination = destination::decide(&self.tag, self.output.as_ref(), self.push, &self.model.stem())?;
         self.model.keep_apart(&destination)?;
+        let prover = self.prover(ui, &destination)?;
         let (model, layout) = self.model.read(&self.tag)?;
         tell(ui, &model, &layout);
         let names = self.tag.iter().filter_map(Location::reference).collect();
@@ -98,16 +110,58 @@ impl Args {
         let chosen = Chosen { format: model.format, runtime: layout.runtime, args: layout.args.clone(), allowed: waived.clone() };
         let build = self.model.plan(&model, layout, &waived, &self.registry, ui)?;
         check::before(ui, &build, &Wanted::of(&self.delivery))?;
-        let (built, time) = timed(|| -> Result<Built, CliError> {
-            if self.dry_run {
-                return Ok(build.dry_run(&ui.watch())?);
-            }
-            let store = self.registry.open(&destination.location, Access::Write)?;
-            Ok(build.run(store.as_ref(), &destination.names, &ui.watch())?)
-        })?;
-        let verb = if self.dry_run { "nothing written; it would be" } else { "stored as" };
-        ui.step("build", format!("{}, {verb} {}", summary(&built), destination.location), time);
+        let built = if self.dry_run {
+            self.rehearse(ui, &build, &destination, prover.as_ref())?
+        } else {
+            self.make(ui, &build, &destination, prover.as_ref(), started)?
+        };
         self.print(ui, &built, &destination, chosen)
+    }
+
+    /// Who signs under which names, if anybody does.
+    fn prover(&self, ui: &Ui, destination: &Destination) -> Result<Option<Prover>, CliError> {
+        let Some(signer) = self.signing.optional_signer(&self.registry, ui)? else { return Ok(None) };
+        let places = if self.tag.is_empty() { std::slice::from_ref(&destination.location) } else { &self.tag[..] };
+        let mut identities = Vec::new();
+        for place in places {
+            let more = self.signing.identities(place)?;
+            identities.extend(more.into_iter().filter(|name| !identities.contains(name)).collect::<Vec<_>>());
+        }
+        Ok(Some(Prover { signer, identities }))
+    }
+
+    fn rehearse(&self, ui: &Ui, build: &Build, destination: &Destination, prover: Option<&Prover>) -> Result<Built, CliError> {
+        let (built, time) = timed(|| build.dry_run(&ui.watch()))?;
+        ui.step("build", format!("{}, nothing written; it would be {}", summary(&built), destination.location), time);
+        if let Some(Prover { signer, identities }) = prover {
+            let attest = self.attesting.plan().map(|what| format!(" and attest {what}")).unwrap_or_default();
+            ui.say(format!("would sign it as {} by {}{attest}", identities.join(", "), signer.name()));
+        }
+        Ok(built)
+    }
+
+    fn make(
+        &self,
+        ui: &Ui,
+        build: &Build,
+        destination: &Destination,
+        prover: Option<&Prover>,
+        started: Timestamp,
+    ) -> Result<Built, CliError> {
+        let store: Arc<dyn Store> = self.registry.open(&destination.location, Access::Write)?.into();
+        let (built, time) = timed(|| build.run(store.as_ref(), &destination.names, &ui.watch()))?;
+        ui.step("build", format!("{}, stored as {}", summary(&built), destination.location), time);
+        let Some(Prover { signer, identities }) = prover else {
+            if self.push {
+                ui.note("the image is not signed: add `--key cosign.key`, or run `modelcar sign`");
+            }
+            return Ok(built);
+        };
+        let found = Found { location: destination.location.clone(), store, manifest: built.index().clone() };
+        let names = if self.tag.is_empty() { std::slice::from_ref(&destination.location) } else { &self.tag[..] };
+        let story = Story::of(&built, &self.model.model, self.model.parameters(names, &built)?, started)?;
+        Proving { found: &found, identities, signer, attesting: &self.attesting, story: &story }.run(ui)?;
+        Ok(built)
     }
 
     fn print(&self, ui: &Ui, built: &Built, destination: &Destination, chosen: Chosen) -> Result<(), CliError> {
@@ -118,6 +172,12 @@ impl Args {
         }
         Ok(())
     }
+}
+
+/// Who signs the image, under which names.
+struct Prover {
+    signer: Signer,
+    identities: Vec<String>,
 }
 
 impl ModelArgs {
@@ -149,14 +209,34 @@ impl ModelArgs {
         last.unwrap_or_else(|| self.stem())
     }
 
-    /// The model's file name without its ending, made fit for a tag.
+    /// What people call the model where nobody names it.
     pub(super) fn stem(&self) -> String {
+        stem(&self.model)
+    }
+
+    /// What the user asked for, for the record of the build.
+    pub(super) fn parameters(&self, names: &[Location], built: &Built) -> Result<Parameters, CliError> {
+        let pairs = |pairs: &[(String, String)]| pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let own = [
+            ("user", self.user.iter().map(ToString::to_string).collect()),
+            ("annotation", pairs(&self.annotation)),
+            ("label", pairs(&self.label)),
+            ("allow", self.allow.rules().iter().map(|rule| rule.id.to_owned()).collect()),
+        ];
+        let options = self.reading.asked().into_iter().chain(own).filter(|(_, words): &(_, Vec<String>)| !words.is_empty());
         let path = std::path::absolute(&self.model).unwrap_or_else(|_| self.model.clone());
-        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        let fit = |character: char| if character.is_ascii_alphanumeric() || "._-".contains(character) { character } else { '-' };
-        let tag: String = stem.chars().map(fit).take(128).collect();
-        let tag = tag.trim_start_matches(['.', '-']);
-        if tag.is_empty() { "model".to_owned() } else { tag.to_owned() }
+        Ok(Parameters {
+            // The whole path would tell who built, and where.
+            model: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+            source: None,
+            images: names.iter().map(ToString::to_string).collect(),
+            platforms: built.platforms.iter().map(ToString::to_string).collect(),
+            base: self.base.clone().unwrap_or_else(|| "shell".to_owned()),
+            compression: self.compression.to_string(),
+            runtime: self.reading.runtime().map_or_else(|| "auto".to_owned(), |runtime| runtime.to_string()),
+            options: options.map(|(name, words)| (name.to_owned(), words)).collect(),
+            source_date_epoch: options::source_date_epoch()?.map(Timestamp::seconds),
+        })
     }
 
     /// Plans the image on its base. It says which refusals of lint were waived.
@@ -199,6 +279,16 @@ impl ModelArgs {
             }
         }
     }
+}
+
+/// The model's file name without its ending, made fit for a tag.
+pub(super) fn stem(model: &Path) -> String {
+    let path = std::path::absolute(model).unwrap_or_else(|_| model.to_owned());
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let fit = |character: char| if character.is_ascii_alphanumeric() || "._-".contains(character) { character } else { '-' };
+    let tag: String = stem.chars().map(fit).take(128).collect();
+    let tag = tag.trim_start_matches(['.', '-']);
+    if tag.is_empty() { "model".to_owned() } else { tag.to_owned() }
 }
 
 /// Says what the model is and what was noticed.

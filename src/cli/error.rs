@@ -70,12 +70,36 @@ pub enum CliError {
         #[source]
         source: Box<CliError>,
     },
+    /// Pushed and signed, but the attestations are not all there.
+    #[error("{image} is pushed and signed, but not attested")]
+    Unattested {
+        /// What is public, by digest.
+        image: String,
+        /// Why.
+        #[source]
+        source: Box<CliError>,
+    },
+    /// Nobody attested how the image was built.
+    #[error("nobody attested how {image} was built")]
+    NoProvenance {
+        /// The image, by digest.
+        image: String,
+    },
     /// Standard output refused.
     #[error("cannot write to standard output")]
     Output(#[from] io::Error),
     /// A document could not be written as JSON.
     #[error("cannot write JSON")]
     Json(#[from] serde_json::Error),
+    /// A file that the user named for input.
+    #[error("cannot read {path}")]
+    Reading {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// A file that the user named for output.
     #[error("cannot write {path}")]
     File {
@@ -109,7 +133,14 @@ impl CliError {
                 let first = source.hint().map(|hint| format!("{hint}; then ")).unwrap_or_default();
                 Some(format!("{first}run `modelcar sign {image}`, or the same command again: nothing is sent twice"))
             }
-            Self::Output(_) | Self::Json(_) | Self::File { .. } => None,
+            Self::Unattested { source, .. } => {
+                let first = source.hint().map(|hint| format!("{hint}; then ")).unwrap_or_default();
+                Some(format!("{first}run the same command again: nothing is sent or signed twice"))
+            }
+            Self::NoProvenance { .. } => {
+                Some("`modelcar ship` and `build --push --key` attest it; in Tekton, Chains does, some seconds after the task".to_owned())
+            }
+            Self::Output(_) | Self::Json(_) | Self::Reading { .. } | Self::File { .. } => None,
         }
     }
 
@@ -124,8 +155,8 @@ impl CliError {
             Self::Trust(error) => error.exit_code(),
             Self::Rollout(error) => error.exit_code(),
             Self::Refused { .. } | Self::Lint { .. } => exit_code::REFUSED,
-            Self::Unsigned { .. } => exit_code::UNSIGNED,
-            Self::Output(_) | Self::Json(_) | Self::File { .. } => exit_code::FAILED,
+            Self::Unsigned { .. } | Self::Unattested { .. } => exit_code::UNSIGNED,
+            Self::Output(_) | Self::Json(_) | Self::NoProvenance { .. } | Self::Reading { .. } | Self::File { .. } => exit_code::FAILED,
         }
     }
 }

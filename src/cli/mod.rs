@@ -10,6 +10,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::exit_code;
 use crate::report::{Ui, Volume, failure};
 
+mod attest;
+mod attested;
+mod attesting;
 mod build;
 mod check;
 mod completions;
@@ -24,13 +27,17 @@ mod lint;
 mod man;
 mod options;
 mod patch;
+mod provenance;
+mod proving;
 mod pull;
 mod push;
 mod reading;
 mod resolve;
+mod sbom;
 mod ship;
 mod sign;
 mod signing;
+mod trusting;
 mod verify;
 
 pub use error::CliError;
@@ -63,7 +70,7 @@ struct Talk {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// The whole way: build, push, sign, verify, patch the site, commit
+    /// The whole way: build, push, sign, attest, verify, patch the site, commit
     Ship(Box<ship::Args>),
     /// Build a reproducible ModelCar image from a model
     Build(Box<build::Args>),
@@ -83,6 +90,12 @@ enum Verb {
     Keygen(keygen::Args),
     /// Sign an image for every consumer: podman, CRI-O and OpenShift, and cosign 3
     Sign(sign::Args),
+    /// Attach a signed statement to an image: bill of materials, provenance, scan result, or your own
+    Attest(attest::Args),
+    /// Print the bill of materials of an image, or of a model on disk
+    Sbom(sbom::Args),
+    /// Print what is attested about how an image was built
+    Provenance(provenance::Args),
     /// Check an image's signatures; exit code 3 if any consumer would refuse it
     Verify(verify::Args),
     /// Print the InferenceService or its patch for an image
@@ -122,6 +135,9 @@ fn run(verb: Verb, ui: &Ui) -> Result<(), CliError> {
         Verb::Check(args) => args.run(ui),
         Verb::Keygen(args) => args.run(ui),
         Verb::Sign(args) => args.run(ui),
+        Verb::Attest(args) => args.run(ui),
+        Verb::Sbom(args) => args.run(ui),
+        Verb::Provenance(args) => args.run(ui),
         Verb::Verify(args) => args.run(ui),
         Verb::Patch(args) => args.run(ui),
         Verb::Completions(args) => args.run(ui),

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
@@ -101,10 +102,26 @@ pub(super) fn annotations(pairs: &[(String, String)]) -> Annotations {
 
 /// The time of a build: `SOURCE_DATE_EPOCH` (<https://reproducible-builds.org/specs/source-date-epoch/>), else 1970.
 pub(super) fn created() -> Result<Timestamp, CliError> {
-    let Some(value) = std::env::var_os("SOURCE_DATE_EPOCH").filter(|value| !value.is_empty()) else { return Ok(Timestamp::default()) };
+    Ok(source_date_epoch()?.unwrap_or_default())
+}
+
+/// The present moment, of which nothing in an image depends; `SOURCE_DATE_EPOCH` stands for it too.
+pub(super) fn now() -> Result<Timestamp, CliError> {
+    let clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    Ok(source_date_epoch()?.unwrap_or_else(|| Timestamp::from_seconds(clock())))
+}
+
+/// What `SOURCE_DATE_EPOCH` says, if it is set.
+pub(super) fn source_date_epoch() -> Result<Option<Timestamp>, CliError> {
+    let Some(value) = std::env::var_os("SOURCE_DATE_EPOCH").filter(|value| !value.is_empty()) else { return Ok(None) };
     let seconds = value.to_str().and_then(|text| text.parse().ok());
     let wrong = || CliError::usage(format!("SOURCE_DATE_EPOCH is {}", value.display()), "it is a whole number of seconds since 1970");
-    seconds.map(Timestamp::from_seconds).ok_or_else(wrong)
+    seconds.map(|seconds| Some(Timestamp::from_seconds(seconds))).ok_or_else(wrong)
+}
+
+/// A word of the trust room.
+pub(super) fn plain_word<T: FromStr<Err = String>>(text: &str) -> Result<T, String> {
+    text.parse()
 }
 
 /// A word of the rollout room or the one below it, with the words there are where it is another one.

@@ -91,4 +91,22 @@ impl ReadArgs {
     pub(super) fn runtime(&self) -> Option<Runtime> {
         self.runtime.0
     }
+
+    /// What was asked for, as it was written; for the record of a build.
+    pub(super) fn asked(&self) -> Vec<(&'static str, Vec<String>)> {
+        let words = |one: Option<String>| one.into_iter().collect();
+        let external = match self.onnx_external {
+            OnnxData::Auto => None,
+            OnnxData::Inline => Some("inline".to_owned()),
+            OnnxData::Keep => Some("keep".to_owned()),
+        };
+        vec![
+            ("model-version", words(self.model_version.map(|version| version.to_string()))),
+            ("model-name", words(self.model_name.clone())),
+            ("include", self.include.clone()),
+            ("exclude", self.exclude.clone()),
+            ("follow-links", words(self.follow_links.then(|| "true".to_owned()))),
+            ("onnx-external", words(external)),
+        ]
+    }
 }

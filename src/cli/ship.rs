@@ -3,24 +3,26 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::CliError;
+use super::attesting::{AttestingArgs, Story};
 use super::build::{self, ModelArgs};
 use super::check::{self, Wanted};
 use super::destination::{self, Destination};
 use super::options::{self, RegistryArgs};
 use super::patch::{self, ServiceArgs};
+use super::proving::Proving;
 use super::resolve::{Found, local_name};
 use super::signing::SigningArgs;
-use super::{CliError, sign, verify};
 use crate::image::Build;
 use crate::kserve::{Delivery, Runtime};
 use crate::model::lint::Target;
-use crate::oci::{Digest, Location, ManifestRef, RawManifest, Reference};
-use crate::report::{Ui, timed, trust, units};
+use crate::oci::{Digest, Location, ManifestRef, RawManifest, Reference, Timestamp};
+use crate::report::{Ui, timed, units};
 use crate::rollout::{
     CommitId, CommitNote, Repository, RolloutError, Service, SiteChange, SiteName, commit_message, current_delivery, plan,
 };
 use crate::store::{Access, Store};
-use crate::trust::{Scope, Signer};
+use crate::trust::Signer;
 
 /// The verb's options.
 #[derive(Debug, clap::Args)]
@@ -32,6 +34,8 @@ pub(super) struct Args {
     image: Location,
     #[command(flatten)]
     signing: SigningArgs,
+    #[command(flatten)]
+    attesting: AttestingArgs,
     #[command(flatten)]
     service: ServiceArgs,
     /// The GitOps repository's work tree
@@ -49,6 +53,8 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(mut self, ui: &Ui) -> Result<(), CliError> {
+        self.attesting.check()?;
+        let started = options::now()?;
         let destination = self.destination()?;
         let name = self.image_name(ui)?;
         let repository = Repository::open(&self.gitops)?;
@@ -59,8 +65,8 @@ impl Args {
         if self.dry_run {
             return self.rehearse(ui, &build, &name, &signer);
         }
-        let found = self.store(ui, &build, &destination)?;
-        self.prove(ui, &found, &name, &signer).map_err(|error| self.unsigned(&found, error))?;
+        let (found, story) = self.store(ui, &build, &destination, started)?;
+        self.prove(ui, &found, &name, &signer, &story)?;
         let service = self.of(&found.manifest, &name)?;
         let _alone = repository.lock()?;
         let change = self.write_patch(ui, &service)?;
@@ -151,39 +157,19 @@ impl Args {
         matches!(self.image, Location::Registry(_))
     }
 
-    fn store(&self, ui: &Ui, build: &Build, destination: &Destination) -> Result<Found, CliError> {
+    fn store(&self, ui: &Ui, build: &Build, destination: &Destination, started: Timestamp) -> Result<(Found, Story), CliError> {
         let store: Arc<dyn Store> = self.registry.open(&destination.location, Access::Write)?.into();
         let (built, time) = timed(|| build.run(store.as_ref(), &destination.names, &ui.watch()))?;
         ui.step(if self.is_registry() { "push" } else { "build" }, format!("{} to {}", build::summary(&built), destination.location), time);
-        Ok(Found { location: destination.location.clone(), store, manifest: built.index().clone() })
+        let parameters = self.model.parameters(std::slice::from_ref(&self.image), &built)?;
+        let found = Found { location: destination.location.clone(), store, manifest: built.index().clone() };
+        Ok((found, Story::of(&built, &self.model.model, parameters, started)?))
     }
 
-    /// Signs what was pushed, by its digest, and checks it as a consumer would.
-    fn prove(&self, ui: &Ui, found: &Found, name: &Reference, signer: &Signer) -> Result<(), CliError> {
+    /// Signs what was pushed, attests it, and checks it as a consumer would.
+    fn prove(&self, ui: &Ui, found: &Found, name: &Reference, signer: &Signer, story: &Story) -> Result<(), CliError> {
         let identities = if self.signing.has_identities() { self.signing.identities(&self.image)? } else { vec![name.to_string()] };
-        let (signed, time) = timed(|| sign::sign_found(found, &identities, signer, Scope::All))?;
-        signed.warnings.iter().for_each(|warning| ui.warn(warning));
-        ui.step("sign", sign::summary(&signed), time);
-        let asked = identities.first().map(String::as_str);
-        let (report, time) = timed(|| verify::verify_signed(found, &signer.trusted()?, asked, &signed))?;
-        verify::accept(found, &report)?;
-        ui.step("verify", trust::verified(&report), time);
-        Ok(())
-    }
-
-    fn unsigned(&self, found: &Found, error: CliError) -> CliError {
-        match error {
-            refused @ CliError::Refused { .. } => refused,
-            error => CliError::Unsigned { image: self.public_name(found), source: Box::new(error) },
-        }
-    }
-
-    /// The image as the user can sign it later: tag and digest where it has both.
-    fn public_name(&self, found: &Found) -> String {
-        match &self.image {
-            Location::Registry(reference) => reference.pinned(found.manifest.digest()).to_string(),
-            _ => self.image.to_string(),
-        }
+        Proving { found, identities: &identities, signer, attesting: &self.attesting, story }.run(ui)
     }
 
     fn of(&self, index: &RawManifest, name: &Reference) -> Result<Service, CliError> {
@@ -235,7 +221,8 @@ impl Args {
         let service = self.of(built.index(), name)?;
         let change = plan(&self.gitops, &self.site, &service)?;
         change.warnings.iter().for_each(|warning| ui.warn(warning));
-        ui.say(format!("would store {}, sign it as {name} by {} and commit:", self.image, signer.name()));
+        let attest = self.attesting.plan().map(|what| format!(", attest {what}")).unwrap_or_default();
+        ui.say(format!("would store {}, sign it as {name} by {}{attest} and commit:", self.image, signer.name()));
         ui.data(change.diff().trim_end())?;
         ui.data(format!("digest {}", built.index().digest()))?;
         Ok(())

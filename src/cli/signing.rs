@@ -9,42 +9,70 @@ use crate::oci::{Location, ManifestRef};
 use crate::report::Ui;
 use crate::trust::{KeySource, Signer};
 
-/// Who signs, and under which names.
+/// Who signs.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Signing")]
-pub(super) struct SigningArgs {
+pub(super) struct SignerArgs {
     /// The private key: a PEM file, env://VARIABLE, or a folder with cosign.key and cosign.password (a mounted secret)
     #[arg(long, value_name = "KEY", value_parser = KeyParser, allow_hyphen_values = true)]
     key: Option<KeySource>,
     /// A file that holds the key's password [default: COSIGN_PASSWORD, else the folder's cosign.password, else a prompt]
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// A name under which consumers know the image, such as quay.io/org/model:v1; may be repeated [default: the tag]
-    #[arg(long, value_name = "REF")]
-    sign_identity: Vec<String>,
     #[command(flatten)]
     keyless: KeylessArgs,
     #[command(flatten)]
     root: RootArgs,
 }
 
-impl SigningArgs {
+/// Who signs, and under which names.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Signing")]
+pub(super) struct SigningArgs {
+    #[command(flatten)]
+    signer: SignerArgs,
+    /// A name under which consumers know the image, such as quay.io/org/model:v1; may be repeated [default: the tag]
+    #[arg(long, value_name = "REF")]
+    sign_identity: Vec<String>,
+}
+
+impl SignerArgs {
     /// Who signs: the holder of a key or of a token, and never both.
     pub(super) fn signer(&self, registry: &RegistryArgs, ui: &Ui) -> Result<Signer, CliError> {
-        match (&self.key, self.keyless.is_chosen(&self.root)) {
-            (Some(key), false) => self.holder_of(key),
-            (None, true) => self.keyless.signer(&self.root, registry, ui),
-            (Some(_), true) => Err(CliError::usage("a key and the services of keyless signing are both named", "leave one of them out")),
-            (None, false) => Err(CliError::usage(
+        let nobody = || {
+            CliError::usage(
                 "nobody is named who signs",
                 "add --key FILE, or sign without a key: --fulcio-url with --rekor-url or --tsa-url, --signing-config, or --tuf-mirror",
-            )),
+            )
+        };
+        self.if_given(registry, ui)?.ok_or_else(nobody)
+    }
+
+    /// The same where signing may be left out.
+    fn if_given(&self, registry: &RegistryArgs, ui: &Ui) -> Result<Option<Signer>, CliError> {
+        match (&self.key, self.keyless.is_chosen(&self.root)) {
+            (Some(key), false) => self.holder_of(key).map(Some),
+            (None, true) => self.keyless.signer(&self.root, registry, ui).map(Some),
+            (Some(_), true) => Err(CliError::usage("a key and the services of keyless signing are both named", "leave one of them out")),
+            (None, false) => Ok(None),
         }
     }
 
     /// Loads the key; the password is asked for only if the key is encrypted.
     fn holder_of(&self, key: &KeySource) -> Result<Signer, CliError> {
         Ok(Signer::Key(key.private_key(self.password_file.as_deref())?))
+    }
+}
+
+impl SigningArgs {
+    /// The one who signs.
+    pub(super) fn signer(&self, registry: &RegistryArgs, ui: &Ui) -> Result<Signer, CliError> {
+        self.signer.signer(registry, ui)
+    }
+
+    /// The one who signs, where signing may be left out.
+    pub(super) fn optional_signer(&self, registry: &RegistryArgs, ui: &Ui) -> Result<Option<Signer>, CliError> {
+        self.signer.if_given(registry, ui)
     }
 
     /// Whether the user named identities.

@@ -3,16 +3,14 @@
 use std::str::FromStr;
 
 use super::CliError;
-use super::keyless::CertificateArgs;
-use super::options::{self, Format, KeyParser, RegistryArgs};
+use super::options::{self, Format, RegistryArgs};
 use super::resolve::Found;
+use super::trusting::TrustedArgs;
 use crate::kserve::KserveError;
 use crate::oci::Location;
 use crate::report::{Ui, timed, trust};
 use crate::store::Access;
-use crate::trust::{
-    Consumer, KeyError, KeySource, PublicKey, Refusal, Requirement, SignReport, Trusted, VerifyReport, VerifyRequest, verify,
-};
+use crate::trust::{Consumer, Refusal, Requirement, SignReport, Trusted, VerifyReport, VerifyRequest, verify};
 
 /// The verb's options.
 #[derive(Debug, clap::Args)]
@@ -20,9 +18,6 @@ pub(super) struct Args {
     /// The image
     #[arg(value_name = "REF", value_parser = options::location)]
     image: Location,
-    /// A public key whose signature is accepted: a PEM file, env://VARIABLE, or a folder with cosign.pub; may be repeated
-    #[arg(long, value_name = "KEY", value_parser = KeyParser, allow_hyphen_values = true)]
-    key: Vec<KeySource>,
     /// The name that a classic signature must be for [default: the name asked for]
     #[arg(long, value_name = "REF")]
     identity: Option<String>,
@@ -35,7 +30,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
     #[command(flatten)]
-    certificates: CertificateArgs,
+    trusting: TrustedArgs,
     #[command(flatten)]
     registry: RegistryArgs,
 }
@@ -87,7 +82,7 @@ impl Demands {
 impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
         self.ensure_offline()?;
-        let trusted = self.trusted()?;
+        let trusted = self.trusting.somebody(&self.image, &self.registry)?;
         let found = Found::at(&self.image, &self.registry, Access::Read)?;
         let (report, time) = timed(|| self.check(&found, &trusted, ui))?;
         match self.format {
@@ -100,19 +95,6 @@ impl Args {
             ui.data(found.pinned())?;
         }
         Ok(())
-    }
-
-    /// Whose signatures count.
-    fn trusted(&self) -> Result<Trusted, CliError> {
-        let keys = self.key.iter().map(|key| self.load(key)).collect::<Result<_, _>>()?;
-        let trusted = Trusted { keys, certificates: self.certificates.certificates(&self.registry)? };
-        if !trusted.is_nobody() {
-            return Ok(trusted);
-        }
-        Err(CliError::usage(
-            "nobody is named whose signature counts",
-            "add --key cosign.pub, or --certificate-identity, --certificate-oidc-issuer and --trusted-root",
-        ))
     }
 
     /// A registry is a network. Everything else that is read here is a file.
@@ -140,22 +122,6 @@ impl Args {
             just_signed: None,
         })?)
     }
-
-    /// A key that is damaged verifies nothing: that is a refusal, and not a failure to check.
-    fn load(&self, key: &KeySource) -> Result<PublicKey, CliError> {
-        key.public_key().map_err(|error| match error {
-            KeyError::Unusable { .. } => {
-                let hint = error.hint();
-                CliError::Refused { image: self.image.to_string(), reasons: reasons(&error), hint }
-            }
-            error => error.into(),
-        })
-    }
-}
-
-/// An error and its causes in one line.
-fn reasons(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Checks an image that was signed a moment ago, for the usual consumers.

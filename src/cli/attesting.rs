@@ -1,0 +1,249 @@
+//! What `ship` and `build` attest about the image they made, and in which form.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::CliError;
+use super::options;
+use super::resolve::Found;
+use crate::image::{Built, Contents};
+use crate::model::{HubOrigin, hub_origin};
+use crate::oci::{Annotations, Digest, Reference, Timestamp};
+use crate::report::{Ui, timed, units};
+use crate::trust::attest::ci::{self, Builder};
+use crate::trust::attest::cyclonedx::{self, Bom};
+use crate::trust::attest::slsa::{self, BuildRecord, Parameters, Source};
+use crate::trust::attest::{AttestReport, AttestRequest, AttestationFormat, Predicate, Reach, attest};
+use crate::trust::{SignReport, Signer};
+
+/// What is attested about a new image.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Attestations")]
+pub(super) struct AttestingArgs {
+    /// What is attested about the signed image, separated by commas: sbom, provenance; or none
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', default_value = "sbom,provenance", hide_possible_values = true)]
+    attest: Vec<Companion>,
+    #[command(flatten)]
+    form: FormArgs,
+    /// Whether how the image was built is attested here: `auto` leaves it to Tekton Chains where a Tekton task runs this
+    #[arg(long, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
+    provenance: When,
+    /// Who builds, as a URI [default: the CI system's name for the job's workflow or runner, else one that says "local"]
+    #[arg(long, value_name = "URI", value_parser = uri)]
+    builder_id: Option<String>,
+    /// Where the model comes from, such as git+https://HOST/REPO@COMMIT [default: the Hugging Face repository, for a model in its cache]
+    #[arg(long, value_name = "URI", value_parser = uri)]
+    source_uri: Option<String>,
+    /// A digest of that source, such as gitCommit:4f3c…; may be repeated
+    #[arg(long, value_name = "ALGORITHM:HEX", value_parser = source_digest)]
+    source_digest: Vec<(String, String)>,
+}
+
+/// In which form attestations are attached.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(super) struct FormArgs {
+    /// bundle: for cosign 3, Kyverno, Conforma; att: the image that cosign 1 and 2 read; both
+    #[arg(long, value_name = "FORM", default_value_t, value_parser = options::plain_word::<AttestationFormat>)]
+    pub(super) attestation_format: AttestationFormat,
+}
+
+/// What can be attested without being asked for more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Companion {
+    /// The bill of materials, as CycloneDX
+    Sbom,
+    /// How the image was built, as SLSA provenance
+    Provenance,
+    /// Nothing
+    None,
+}
+
+/// When provenance is attested here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum When {
+    /// Outside of Tekton
+    Auto,
+    /// Also there
+    Always,
+    /// Nowhere
+    Never,
+}
+
+/// What a build tells about itself.
+pub(super) struct Story {
+    pub(super) contents: Contents,
+    pub(super) parameters: Parameters,
+    /// Where the model comes from, if its folder tells.
+    pub(super) origin: Option<HubOrigin>,
+    pub(super) started: Timestamp,
+}
+
+impl Story {
+    /// The story of an image that was just made.
+    pub(super) fn of(built: &Built, model: &Path, parameters: Parameters, started: Timestamp) -> Result<Self, CliError> {
+        Ok(Self { contents: Contents::of(built)?, parameters, origin: hub_origin(model), started })
+    }
+}
+
+impl AttestingArgs {
+    /// Refuses what contradicts itself, before anything is done.
+    pub(super) fn check(&self) -> Result<(), CliError> {
+        if self.attest.contains(&Companion::None) && self.attest.len() > 1 {
+            return Err(CliError::usage("`--attest none` and something else", "write `--attest none` alone, or leave `none` out"));
+        }
+        Ok(())
+    }
+
+    /// What will be attested, for people: `sbom, provenance`. None if nothing.
+    pub(super) fn plan(&self) -> Option<String> {
+        let names = [(self.has(Companion::Sbom), "sbom"), (self.attests_provenance(), "provenance")];
+        let names: Vec<&str> = names.into_iter().filter(|(there, _)| *there).map(|(_, name)| name).collect();
+        if names.is_empty() { None } else { Some(names.join(" and ")) }
+    }
+
+    /// Attests what was asked for about the image, which is signed already.
+    pub(super) fn attach(&self, ui: &Ui, found: &Found, signer: &Signer, signed: &SignReport, story: &Story) -> Result<(), CliError> {
+        if self.leaves_to_chains() {
+            ui.note("provenance is left to Tekton Chains, which watched the task; `--provenance always` attests it here too");
+        }
+        let predicates = self.predicates(found, story)?;
+        if predicates.is_empty() {
+            return Ok(());
+        }
+        let (report, time) = timed(|| -> Result<AttestReport, CliError> {
+            let request = AttestRequest {
+                store: found.store.as_ref(),
+                manifest: found.manifest.clone(),
+                predicates: &predicates,
+                signer,
+                format: self.form.attestation_format,
+                reach: Reach::Named,
+                just_signed: Some(signed),
+            };
+            let report = attest(&request)?;
+            found.store.commit()?;
+            Ok(report)
+        })?;
+        ui.step("attest", format!("{}: {}", self.plan().unwrap_or_default(), summary(&report)), time);
+        Ok(())
+    }
+
+    fn predicates(&self, found: &Found, story: &Story) -> Result<Vec<Predicate>, CliError> {
+        let mut predicates = Vec::new();
+        if self.has(Companion::Sbom) {
+            predicates.push(Predicate::bill_of_materials(&bill(found, &story.contents, story.origin.as_ref()))?);
+        }
+        let bom = predicates.first().map(|bom| Digest::of(bom.json().get().as_bytes()));
+        if self.attests_provenance() {
+            predicates.push(Predicate::provenance(&slsa::provenance(&self.record(story, bom)?))?);
+        }
+        Ok(predicates)
+    }
+
+    fn record(&self, story: &Story, bom: Option<Digest>) -> Result<BuildRecord, CliError> {
+        let said = Builder::detect(&|name| std::env::var(name).ok());
+        let builder = match &self.builder_id {
+            Some(id) => Builder { id: id.clone(), ..said },
+            None => said,
+        };
+        let mut digests: BTreeMap<String, String> = self.source_digest.iter().cloned().collect();
+        let hub = story.origin.as_ref().filter(|_| self.source_uri.is_none());
+        if let Some(origin) = hub {
+            digests.entry("gitCommit".to_owned()).or_insert_with(|| origin.revision.clone());
+        }
+        let uri = self.source_uri.clone().or_else(|| hub.map(HubOrigin::purl));
+        Ok(BuildRecord {
+            parameters: Parameters { source: self.source_uri.clone(), ..story.parameters.clone() },
+            source: Source { uri, content: story.contents.digest(), digests },
+            base: base(&story.contents.annotations),
+            builder,
+            started: story.started,
+            finished: options::now()?,
+            bom,
+        })
+    }
+
+    fn has(&self, companion: Companion) -> bool {
+        self.attest.contains(&companion)
+    }
+
+    fn attests_provenance(&self) -> bool {
+        self.has(Companion::Provenance) && self.provenance != When::Never && !self.leaves_to_chains()
+    }
+
+    fn leaves_to_chains(&self) -> bool {
+        self.has(Companion::Provenance) && self.provenance == When::Auto && ci::in_tekton(Path::new("/"))
+    }
+}
+
+/// The bill of materials of an image in a store.
+pub(super) fn bill(found: &Found, contents: &Contents, origin: Option<&HubOrigin>) -> Bom {
+    let reference = found.location.reference();
+    let name = reference.as_ref().map_or_else(|| found.location.to_string(), Reference::name);
+    let image = cyclonedx::ImageFacts { digest: found.manifest.digest(), reference: reference.as_ref() };
+    cyclonedx::bom(&cyclonedx::Facts { name: &name, image: Some(image), contents, origin })
+}
+
+/// The image below the model, where there is one that has a digest.
+fn base(said: &Annotations) -> Option<(Option<Reference>, Digest)> {
+    let digest = said.get("org.opencontainers.image.base.digest")?.parse().ok()?;
+    Some((said.get("org.opencontainers.image.base.name").and_then(|name| name.parse().ok()), digest))
+}
+
+/// `2 attestations added`, and that the bundle signature was, where it was.
+pub(super) fn summary(report: &AttestReport) -> String {
+    let mut parts = Vec::new();
+    if report.signatures_added() > 0 {
+        parts.push(format!(
+            "{} added first, without which verifiers would find the image unsigned",
+            units::count(report.signatures_added(), "bundle signature")
+        ));
+    }
+    match (report.added(), report.already_there()) {
+        (0, _) => parts.push("already attested by this signer, nothing to add".to_owned()),
+        (added, 0) => parts.push(format!("{} added", units::count(added, "attestation"))),
+        (added, there) => parts.push(format!("{} added, {there} already there", units::count(added, "attestation"))),
+    }
+    parts.join("; ")
+}
+
+fn uri(text: &str) -> Result<String, String> {
+    let is_plain = text.len() <= 1024 && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_plain && url::Url::parse(text).is_ok() {
+        Ok(text.to_owned())
+    } else {
+        Err("expected a URI, such as https://HOST/PATH".to_owned())
+    }
+}
+
+/// <https://github.com/in-toto/attestation/blob/main/spec/v1/digest_set.md>
+fn source_digest(text: &str) -> Result<(String, String), String> {
+    let wrong = || "expected ALGORITHM:HEX, such as gitCommit:4f3c… or sha256:…".to_owned();
+    let (algorithm, hex) = text.split_once(':').ok_or_else(wrong)?;
+    let is_name = !algorithm.is_empty() && algorithm.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let is_hex = (8..=128).contains(&hex.len()) && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_name && is_hex { Ok((algorithm.to_owned(), hex.to_ascii_lowercase())) } else { Err(wrong()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_digest_is_an_algorithm_and_hexadecimal_digits() {
+        assert_eq!(source_digest("gitCommit:ABCDEF01"), Ok(("gitCommit".to_owned(), "abcdef01".to_owned())));
+        for text in ["", "abcdef01", ":abcdef01", "sha256:", "sha256:xyzxyzxyz", "sha 256:abcdef01", "sha256:abc"] {
+            assert!(source_digest(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_uri_has_a_scheme_and_no_spaces() {
+        for text in ["https://e.com/x", "git+https://e.com/r@abc", "pkg:huggingface/o/n@1", "urn:x:y"] {
+            assert!(uri(text).is_ok(), "{text}");
+        }
+        for text in ["", "e.com", "https://e com", "https://e.com/\n"] {
+            assert!(uri(text).is_err(), "{text:?}");
+        }
+    }
+}
