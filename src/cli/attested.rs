@@ -69,7 +69,7 @@ fn refused(found: &Found, kind: &str, all: &[Attestation]) -> CliError {
 }
 
 fn say(ui: &Ui, one: &Attestation, count: usize) {
-    let what = format!("attested in a {} ({})", one.form, one.at);
+    let what = format!("attested in {} ({})", one.form, one.at);
     match &one.verdict {
         Verdict::Accepted(Proof { by, .. }) => ui.note(format!("{what}, verified: by {}", signer(by))),
         Verdict::Refused(Reason::OtherKey { hint }) => {

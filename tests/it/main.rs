@@ -4,6 +4,7 @@
 mod support;
 
 mod archive;
+mod attestations;
 mod bad_input;
 mod check;
 mod check_bases;

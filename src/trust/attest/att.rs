@@ -75,8 +75,17 @@ fn examine_layer(store: &dyn Store, layer: &Layer, digest: Digest, trusted: &Tru
     })
 }
 
+/// The type and the predicate of the statement in an envelope: a stranger's words.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn read_envelope(bytes: &[u8]) -> Result<(String, Box<RawValue>), Reason> {
+    let statement = open(bytes)?.statement;
+    Ok((statement.predicate_type, statement.predicate))
+}
+
 /// Reads an envelope that a stranger wrote.
-pub(super) fn open(bytes: &[u8]) -> Result<Sealed, Reason> {
+fn open(bytes: &[u8]) -> Result<Sealed, Reason> {
     let envelope: Envelope = serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
     Sealed::open(envelope)
 }

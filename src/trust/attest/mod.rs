@@ -33,6 +33,7 @@ use crate::oci::{Digest, ManifestRef, Platform, RawManifest};
 use crate::store::Store;
 
 pub(in crate::trust) use att::examine_attached;
+pub use att::read_envelope;
 pub use attach::attest;
 pub use list::{Attestation, attestations};
 pub use predicate::{InvalidPredicate, MAX_PREDICATE, Predicate, PredicateType};
@@ -181,8 +182,8 @@ impl fmt::Display for AttestationFormat {
 impl fmt::Display for AttachedAs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Bundle => "bundle",
-            Self::Att => ".att image",
+            Self::Bundle => "a bundle",
+            Self::Att => "an `.att` image",
         })
     }
 }
