@@ -8,7 +8,7 @@ use super::options;
 use super::resolve::Found;
 use crate::image::{Built, Contents};
 use crate::model::{HubOrigin, hub_origin};
-use crate::oci::{Annotations, Digest, Reference, Timestamp};
+use crate::oci::{Annotations, Digest, Location, Reference, Timestamp};
 use crate::report::{Ui, timed, units};
 use crate::trust::attest::ci::{self, Builder};
 use crate::trust::attest::cyclonedx::{self, Bom};
@@ -179,9 +179,18 @@ impl AttestingArgs {
 /// The bill of materials of an image in a store.
 pub(super) fn bill(found: &Found, contents: &Contents, origin: Option<&HubOrigin>) -> Bom {
     let reference = found.location.reference();
-    let name = reference.as_ref().map_or_else(|| found.location.to_string(), Reference::name);
+    let name = reference.as_ref().map_or_else(|| name_of(&found.location), Reference::name);
     let image = cyclonedx::ImageFacts { digest: found.manifest.digest(), reference: reference.as_ref() };
     cyclonedx::bom(&cyclonedx::Facts { name: &name, image: Some(image), contents, origin })
+}
+
+/// What an image is called, without the folder or file that it lies in: that is the builder's business, and no reader's.
+pub(super) fn name_of(location: &Location) -> String {
+    match (location.reference(), location.manifest_ref()) {
+        (Some(reference), _) => reference.to_string(),
+        (None, Some(name)) => name.to_string(),
+        (None, None) => "model".to_owned(),
+    }
 }
 
 /// The image below the model, where there is one that has a digest.
@@ -234,6 +243,19 @@ mod tests {
         assert_eq!(source_digest("gitCommit:ABCDEF01"), Ok(("gitCommit".to_owned(), "abcdef01".to_owned())));
         for text in ["", "abcdef01", ":abcdef01", "sha256:", "sha256:xyzxyzxyz", "sha 256:abcdef01", "sha256:abc"] {
             assert!(source_digest(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_images_name_does_not_tell_where_it_lies() {
+        for (location, name) in [
+            ("q.io/org/iris:v1", "q.io/org/iris:v1"),
+            ("oci:/home/me/out:q.io/org/iris:v1", "q.io/org/iris:v1"),
+            ("oci:/home/me/out:v1", "v1"),
+            ("oci:/home/me/out", "model"),
+            ("oci-archive:/home/me/out.tar:v1", "v1"),
+        ] {
+            assert_eq!(name_of(&location.parse().unwrap()), name);
         }
     }
 

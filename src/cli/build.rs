@@ -14,7 +14,7 @@ use super::proving::Proving;
 use super::reading::ReadArgs;
 use super::resolve::Found;
 use super::signing::SigningArgs;
-use super::{CliError, options::pair};
+use super::{CliError, attesting, options::pair};
 use crate::image::annotations::LINT_ALLOWED;
 use crate::image::{Base, Build, Built, Compression, ImageSpec};
 use crate::kserve::{Delivery, Generation, Runtime};
@@ -229,14 +229,23 @@ impl ModelArgs {
             // The whole path would tell who built, and where.
             model: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
             source: None,
-            images: names.iter().map(ToString::to_string).collect(),
+            images: names.iter().map(attesting::name_of).collect(),
             platforms: built.platforms.iter().map(ToString::to_string).collect(),
-            base: self.base.clone().unwrap_or_else(|| "shell".to_owned()),
+            base: self.base_name(),
             compression: self.compression.to_string(),
             runtime: self.reading.runtime().map_or_else(|| "auto".to_owned(), |runtime| runtime.to_string()),
             options: options.map(|(name, words)| (name.to_owned(), words)).collect(),
             source_date_epoch: options::source_date_epoch()?.map(Timestamp::seconds),
         })
+    }
+
+    /// The base as it was asked for, without the folder of a layout.
+    fn base_name(&self) -> String {
+        let asked = self.base.as_deref().unwrap_or("shell");
+        match asked.parse::<Location>() {
+            Ok(location @ (Location::Layout { .. } | Location::Archive { .. })) => attesting::name_of(&location),
+            _ => asked.to_owned(),
+        }
     }
 
     /// Plans the image on its base. It says which refusals of lint were waived.

@@ -283,6 +283,29 @@ fn nothing_is_signed_without_a_key_and_nothing_attested_without_leave() {
 }
 
 #[test]
+fn an_image_that_cannot_be_attested_is_told_to_be_public_with_exit_code_4() {
+    let bench = Bench::new();
+    let words = ["-t", NAME, "-o", "oci:out", "--key", "a.key"];
+    let image = bench.build("iris/logreg_iris.onnx", &[&words[..], &["--attest", "none"]].concat());
+    // The `.att` tag of the image is taken by something that is no image of attestations: there it stays.
+    let digest = String::from_utf8(image.stdout).unwrap().trim().rsplit('@').next().unwrap().replace(':', "-");
+    let index = bench.path("out/index.json");
+    let mut layout: Value = serde_json::from_slice(&fs::read(&index).unwrap()).unwrap();
+    let entries = layout["manifests"].as_array_mut().unwrap();
+    let mut squatter = entries.iter().find(|entry| entry["annotations"]["org.opencontainers.image.ref.name"] == NAME).unwrap().clone();
+    squatter["annotations"]["org.opencontainers.image.ref.name"] = format!("{digest}.att").into();
+    entries.push(squatter);
+    fs::write(&index, layout.to_string()).unwrap();
+    let mut command = bench.command();
+    command.arg("build").arg(repo_root().join("testdata/models/iris/logreg_iris.onnx")).args(words).args(["--attestation-format", "both"]);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", err(&output));
+    assert!(err(&output).contains("is pushed and signed, but not attested"), "{}", err(&output));
+    assert!(err(&output).contains("attesting stopped with 2 of its documents in place"), "{}", err(&output));
+    assert_eq!(bench.kinds("out").len(), 5, "the bundles are in place");
+}
+
+#[test]
 fn a_push_without_a_key_says_that_it_is_not_signed() {
     let Some(registry) = Registry::start() else { return };
     let bench = Bench::new();
@@ -304,8 +327,9 @@ fn the_path_of_the_model_and_the_machine_are_no_part_of_the_documents() {
     let folder = bench.path("secret-place");
     fs::create_dir(&folder).unwrap();
     fs::copy(repo_root().join("testdata/models/iris/logreg_iris.onnx"), folder.join("m.onnx")).unwrap();
-    run(bench.command().arg("build").arg(folder.join("m.onnx")).args(["-q", "-t", NAME, "-o", "oci:out", "--key", "a.key"]));
-    let statements = bench.statements("out");
+    let name = format!("oci:{}/out:v1", folder.display());
+    run(bench.command().arg("build").arg(folder.join("m.onnx")).args(["-q", "-t", &name, "--key", "a.key", "--sign-identity", NAME]));
+    let statements = bench.statements("secret-place/out");
     assert_eq!(statements.len(), 5);
     assert!(statements.iter().all(|statement| !statement.to_string().contains("secret-place")));
 }
