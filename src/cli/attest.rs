@@ -25,7 +25,7 @@ pub(super) struct Args {
     /// What kind of statement it is: slsa, cyclonedx, spdx, vuln, openvex, or custom=URI
     #[arg(long = "type", value_name = "TYPE", value_parser = options::plain_word::<PredicateType>)]
     kind: PredicateType,
-    /// The statement itself: a JSON object of at most 744 KiB; `-` reads standard input
+    /// The statement itself: a JSON object of at most 740 KiB; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     predicate: PathBuf,
     /// Say it of every manifest in an index too
@@ -44,10 +44,12 @@ impl Args {
         let predicate = Predicate::parse(self.kind.clone(), &read(&self.predicate)?).map_err(TrustError::from)?;
         let found = Found::at(&self.image, &self.registry, Access::Write)?;
         let signer = self.signing.signer(&self.registry, ui)?;
+        let name = found.location.reference().map(|reference| reference.name());
         let (report, time) = timed(|| -> Result<AttestReport, CliError> {
             let request = AttestRequest {
                 store: found.store.as_ref(),
                 manifest: found.manifest.clone(),
+                name: name.as_deref(),
                 predicates: std::slice::from_ref(&predicate),
                 signer: &signer,
                 format: self.form.attestation_format,

@@ -65,7 +65,8 @@ fn refused(found: &Found, kind: &str, all: &[Attestation]) -> CliError {
         Some(Verdict::Refused(reason) | Verdict::Other(reason)) => format!("the attestation `{kind}` does not pass: {reason}"),
         _ => format!("nobody attested `{kind}`"),
     };
-    CliError::Refused { image: found.pinned(), reasons, hint: Some("without `--key` it is printed unverified".to_owned()) }
+    let hint = (!all.is_empty()).then(|| "without `--key` it is printed unverified".to_owned());
+    CliError::Refused { image: found.pinned(), reasons, hint }
 }
 
 fn say(ui: &Ui, one: &Attestation, count: usize) {

@@ -110,10 +110,12 @@ impl AttestingArgs {
         if predicates.is_empty() {
             return Ok(());
         }
+        let name = found.location.reference().map(|reference| reference.name());
         let (report, time) = timed(|| -> Result<AttestReport, CliError> {
             let request = AttestRequest {
                 store: found.store.as_ref(),
                 manifest: found.manifest.clone(),
+                name: name.as_deref(),
                 predicates: &predicates,
                 signer,
                 format: self.form.attestation_format,

@@ -150,7 +150,7 @@ mod tests {
     use crate::store::Access;
     use crate::store::layout::LayoutStore;
 
-    fn read(layers: Vec<(Vec<u8>, Annotations)>) -> Result<Contents, ImageError> {
+    fn read(layers: &[(Vec<u8>, Annotations)]) -> Result<Contents, ImageError> {
         let home = tempfile::tempdir().unwrap();
         let store = LayoutStore::open(home.path(), Access::Write).unwrap();
         let put = |media_type: &str, bytes: &Vec<u8>| {
@@ -174,7 +174,7 @@ mod tests {
     fn annotations_tell_and_what_they_do_not_is_hashed() {
         let told = Digest::of(b"as annotated");
         let whole = Tar::default().directory("models").file("models/a", b"a").file("models/sub/b", b"b").file("etc/passwd", b"x").end();
-        let contents = read(vec![
+        let contents = read(&[
             (Tar::default().file("bin/sh", b"shell").end(), Annotations::new()),
             (whole, Annotations::new()),
             (Tar::default().file("models/c", b"c").end(), annotated("/models/c", &told.to_string())),
@@ -189,7 +189,7 @@ mod tests {
         for (path, digest) in
             [("/models/../etc/x", digest.as_str()), ("/etc/x", &digest), ("/models/c", "sha256:short"), ("/models/", &digest)]
         {
-            let contents = read(vec![(Tar::default().file("models/c", b"c").end(), annotated(path, digest))]).unwrap();
+            let contents = read(&[(Tar::default().file("models/c", b"c").end(), annotated(path, digest))]).unwrap();
             assert_eq!(contents.files, [("c".to_owned(), Digest::of(b"c"))].into(), "{path}");
         }
     }
@@ -202,7 +202,7 @@ mod tests {
             (Tar::default().file("models/.wh.a", b""), "deletes files"),
             (Tar::default().file("models/../a", b""), "climbs"),
         ] {
-            let error = read(vec![(tar.end(), Annotations::new())]).unwrap_err().to_string();
+            let error = read(&[(tar.end(), Annotations::new())]).unwrap_err().to_string();
             assert!(error.contains(reason), "{error}");
         }
     }

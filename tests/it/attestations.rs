@@ -1,5 +1,6 @@
 //! What is attested about an image: right by the official schemas, read by cosign, and never in the way of a signature.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -238,7 +239,7 @@ fn what_cannot_be_attested_is_refused_with_what_to_do() {
     for words in table {
         let output = bench.command().args(words).output().unwrap();
         let code = output.status.code().unwrap();
-        said += &format!("$ modelcar {}\n{}exit code {code}\n\n", words.join(" "), err(&output));
+        write!(said, "$ modelcar {}\n{}exit code {code}\n\n", words.join(" "), err(&output)).unwrap();
     }
     assert!(content(&bench.path("out")) == before, "something was written");
     insta::assert_snapshot!(said);

@@ -31,8 +31,8 @@ pub fn attest(request: &AttestRequest<'_>) -> Result<AttestReport, TrustError> {
 /// The same with another way to wait.
 pub(super) fn attest_with(request: &AttestRequest<'_>, pause: &dyn Fn(Duration)) -> Result<AttestReport, TrustError> {
     let subjects = chosen(request)?;
-    let statements = request.predicates.iter().map(|predicate| statement(request.manifest.digest(), predicate));
-    statements.collect::<Result<Vec<_>, _>>()?;
+    let digest = request.manifest.digest();
+    request.predicates.iter().try_for_each(|predicate| statement(request, digest, predicate).map(drop))?;
     subjects.iter().try_for_each(|subject| subject.fetch(request.store).map(drop))?;
     let mut attaching = Attaching { request, pause, own: request.signer.trusted()?, report: AttestReport::default() };
     match attaching.write(&subjects) {
@@ -52,8 +52,8 @@ fn chosen(request: &AttestRequest<'_>) -> Result<Vec<Subject>, TrustError> {
 }
 
 /// The statement in the bytes that are signed; refused where nobody would read its bundle.
-fn statement(digest: Digest, predicate: &Predicate) -> Result<Vec<u8>, TrustError> {
-    let statement = dsse::statement(digest, predicate.kind().uri(), &predicate.json())?;
+fn statement(request: &AttestRequest<'_>, digest: Digest, predicate: &Predicate) -> Result<Vec<u8>, TrustError> {
+    let statement = dsse::statement_about(dsse::Subject::of(digest).named(request.name), predicate.kind().uri(), &predicate.json())?;
     let (size, around) = (predicate.json().get().len() as u64, statement.len() - predicate.json().get().len());
     if statement.len() as u64 > MAX_STATEMENT {
         return Err(InvalidPredicate::TooLarge { size, limit: MAX_STATEMENT - around as u64 }.into());
@@ -87,7 +87,10 @@ impl Attaching<'_> {
         for predicate in self.request.predicates {
             let (at, outcome) = match said(&there, predicate) {
                 Some(at) => (at, Outcome::AlreadyThere),
-                None => (self.put_bundle(subject, predicate.kind().uri(), &statement(subject.digest(), predicate)?)?, Outcome::Added),
+                None => (
+                    self.put_bundle(subject, predicate.kind().uri(), &statement(self.request, subject.digest(), predicate)?)?,
+                    Outcome::Added,
+                ),
             };
             self.push(subject, attestation(predicate.kind().uri(), AttachedAs::Bundle), ManifestRef::Digest(at), outcome);
         }
@@ -116,7 +119,9 @@ impl Attaching<'_> {
         let rounds = Rounds { store: self.request.store, signer: self.request.signer, own: &self.own, pause: self.pause };
         let mut done = Vec::new();
         let result = rounds.settle(jobs, &mut |settled| done.push(settled));
-        done.into_iter().for_each(|settled| self.push_attached(settled));
+        for settled in done {
+            self.push_attached(settled);
+        }
         result
     }
 
@@ -137,7 +142,7 @@ impl Attaching<'_> {
     }
 
     fn envelope(&self, subject: &Subject, predicate: &Predicate) -> Result<Wanted, TrustError> {
-        let (envelope, signers) = self.request.signer.sign_envelope(&statement(subject.digest(), predicate)?)?;
+        let (envelope, signers) = self.request.signer.sign_envelope(&statement(self.request, subject.digest(), predicate)?)?;
         let kind = predicate.kind().uri();
         Ok(Wanted::attestation(kind, envelope, att::annotations(kind, signers)))
     }

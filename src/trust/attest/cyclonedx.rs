@@ -50,7 +50,8 @@ pub struct ImageFacts<'a> {
 pub struct Bom {
     #[serde(rename = "$schema")]
     schema: &'static str,
-    bom_format: &'static str,
+    #[serde(rename = "bomFormat")]
+    format: &'static str,
     spec_version: &'static str,
     serial_number: String,
     version: u32,
@@ -67,7 +68,7 @@ pub fn bom(facts: &Facts<'_>) -> Bom {
     let known_by = facts.image.as_ref().map_or_else(|| facts.contents.digest(), |image| image.digest);
     Bom {
         schema: SCHEMA,
-        bom_format: "CycloneDX",
+        format: "CycloneDX",
         spec_version: "1.6",
         serial_number: format!("urn:uuid:{}", uuid(known_by)),
         version: 1,

@@ -44,6 +44,8 @@ pub struct AttestRequest<'a> {
     pub store: &'a dyn Store,
     /// The image or index, as resolved by the caller.
     pub manifest: RawManifest,
+    /// What its repository is called, `quay.io/org/model`; statements repeat it, and nobody checks it.
+    pub name: Option<&'a str>,
     /// What is said about it.
     pub predicates: &'a [Predicate],
     /// Who says it.

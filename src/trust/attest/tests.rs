@@ -40,7 +40,19 @@ impl<'a> Asked<'a> {
 
     fn attest(&self, predicates: &[Predicate]) -> Result<AttestReport, TrustError> {
         let Self { store, manifest, signer, format, reach } = *self;
-        attest_with(&AttestRequest { store, manifest: manifest.clone(), predicates, signer, format, reach, just_signed: None }, &|_| ())
+        attest_with(
+            &AttestRequest {
+                store,
+                manifest: manifest.clone(),
+                name: Some("q.io/org/iris"),
+                predicates,
+                signer,
+                format,
+                reach,
+                just_signed: None,
+            },
+            &|_| (),
+        )
     }
 }
 
@@ -176,7 +188,7 @@ fn the_att_image_is_as_cosign_writes_it_and_keeps_what_others_put_there() {
         assert_eq!(layer["annotations"], json!({"dev.cosignproject.cosign/signature": "", "predicateType": REVIEW}));
         let envelope: Value = serde_json::from_slice(&store.content().blobs[&layer["digest"].as_str().unwrap().parse().unwrap()]).unwrap();
         let statement: Value = serde_json::from_slice(&STANDARD.decode(envelope["payload"].as_str().unwrap()).unwrap()).unwrap();
-        assert_eq!(statement["subject"][0]["digest"]["sha256"], manifest.digest().hex().as_str());
+        assert_eq!(statement["subject"], json!([{"name": "q.io/org/iris", "digest": {"sha256": manifest.digest().hex()}}]));
     }
 }
 

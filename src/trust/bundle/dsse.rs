@@ -31,6 +31,11 @@ pub(in crate::trust) fn signature_statement(digest: Digest) -> serde_json::Resul
 
 /// A statement about a manifest, in canonical bytes.
 pub(in crate::trust) fn statement(digest: Digest, predicate_type: &str, predicate: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    statement_about(Subject::of(digest), predicate_type, predicate)
+}
+
+/// A statement about a subject, in canonical bytes.
+pub(in crate::trust) fn statement_about(subject: Subject, predicate_type: &str, predicate: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     #[derive(Serialize)]
     struct New<'a, P> {
         #[serde(rename = "_type")]
@@ -40,8 +45,7 @@ pub(in crate::trust) fn statement(digest: Digest, predicate_type: &str, predicat
         predicate_type: &'a str,
         predicate: &'a P,
     }
-    let subject = [Subject { digest: BTreeMap::from([("sha256".to_owned(), digest.hex())]) }];
-    canonical::to_vec(&New { kind: STATEMENT_V1, subject, predicate_type, predicate })
+    canonical::to_vec(&New { kind: STATEMENT_V1, subject: [subject], predicate_type, predicate })
 }
 
 /// What a statement says of whom. The predicate itself stays unread.
@@ -62,10 +66,26 @@ fn nothing() -> Box<RawValue> {
     RawValue::NULL.to_owned()
 }
 
+/// What a statement is about.
 #[derive(Debug, Serialize, Deserialize)]
-struct Subject {
+pub(in crate::trust) struct Subject {
+    // Nobody compares it, so it is not read; Conforma's schema of SLSA provenance wants it written.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     #[serde(default)]
     digest: BTreeMap<String, String>,
+}
+
+impl Subject {
+    /// A manifest.
+    pub(in crate::trust) fn of(digest: Digest) -> Self {
+        Self { name: None, digest: BTreeMap::from([("sha256".to_owned(), digest.hex())]) }
+    }
+
+    /// The same with the name of its repository, if that is known.
+    pub(in crate::trust) fn named(self, name: Option<&str>) -> Self {
+        Self { name: name.map(str::to_owned), ..self }
+    }
 }
 
 impl Statement {

@@ -80,7 +80,9 @@ impl Rounds<'_> {
         missing.iter_mut().try_for_each(|wanted| wanted.sign(self.signer))?;
         missing.iter().try_for_each(|wanted| wanted.put_payload(self.store))?;
         super::add(self.store, &job.place, there, &missing)?;
-        missing.iter_mut().for_each(|wanted| wanted.outcome = Outcome::Added);
+        for wanted in &mut missing {
+            wanted.outcome = Outcome::Added;
+        }
         Ok(None)
     }
 }
