@@ -48,10 +48,17 @@ impl Credential {
         }
     }
 
-    /// A text without this credential's secret.
+    /// A text without this credential's secret, as it is and as it stands in a header of Basic authentication.
     pub(super) fn scrub(&self, text: &str) -> String {
         let (Login::Password { password: secret, .. } | Login::Identity(secret)) = &self.login;
-        if secret.expose().is_empty() { text.to_owned() } else { text.replace(secret.expose(), "***") }
+        if secret.expose().is_empty() {
+            return text.to_owned();
+        }
+        let words = text.replace(secret.expose(), "***");
+        match &self.login {
+            Login::Password { user, password } => words.replace(&STANDARD.encode(format!("{user}:{}", password.expose())), "***"),
+            Login::Identity(_) => words,
+        }
     }
 }
 

@@ -173,6 +173,17 @@ fn a_registry_that_repeats_secrets_is_not_quoted_with_them() {
 }
 
 #[test]
+fn a_registry_that_repeats_a_basic_header_is_not_quoted_with_it() {
+    let echo = Server::start(|seen, _| match seen.header("authorization") {
+        Some(sent) => Reply::new(403).body(format!(r#"{{"errors":[{{"code":"DENIED","message":"you sent {sent}"}}]}}"#)),
+        None => Reply::new(401).with("www-authenticate", r#"Basic realm="x""#),
+    });
+    let (_dir, options) = authfile(&echo.host, PASSWORD);
+    let error = open_with(&echo.host, &options).store.tags().unwrap_err();
+    assert!(error.to_string().contains("you sent Basic ***"), "{}", all_words(&error));
+}
+
+#[test]
 fn unknown_ways_to_log_in_are_named() {
     for (header, reason) in [
         ("Negotiate, NTLM", "negotiate, ntlm"),
