@@ -194,17 +194,19 @@ impl Stalled {
     }
 }
 
-/// A registry that answers everything in one way.
+/// A registry that answers everything in one way, and repeats the credentials it was sent.
 fn answering(status: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
-            let _ = stream.read(&mut [0; 4096]);
-            let _ = write!(
-                stream,
-                "HTTP/1.1 {status}\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-            );
+            let mut request = [0; 4096];
+            let read = stream.read(&mut request).unwrap_or_default();
+            let lines = latin(&request[..read]);
+            let sent = lines.lines().find(|line| line.to_lowercase().starts_with("authorization:")).unwrap_or("nothing");
+            let body = serde_json::json!({"errors": [{"code": "X", "message": format!("you sent {sent}")}]}).to_string();
+            let head = "WWW-Authenticate: Basic realm=\"x\"\r\nContent-Type: application/json\r\nConnection: close";
+            let _ = write!(stream, "HTTP/1.1 {status}\r\n{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         }
     });
     host
@@ -264,8 +266,8 @@ fn what_succeeds_shows_no_secret() {
 fn what_fails_shows_no_secret() {
     let Some(registry) = Registry::start_with(&Setup { login: true, ..Setup::default() }) else { return };
     let world = with_keys();
-    let (refusing, failing) = (answering("401 Unauthorized"), answering("500 Internal Server Error"));
-    let logins = [(&registry.host, WRONG_LOGIN), (&refusing, LOGIN), (&failing, LOGIN)];
+    let [refusing, denying, failing] = ["401 Unauthorized", "403 Forbidden", "500 Internal Server Error"].map(answering);
+    let logins = [(&registry.host, WRONG_LOGIN), (&refusing, LOGIN), (&denying, LOGIN), (&failing, LOGIN)];
     for (number, (host, password)) in logins.iter().enumerate() {
         world.write(&format!("auth{number}.json"), &login(host, password));
     }
@@ -291,6 +293,8 @@ fn what_fails_shows_no_secret() {
             .output()
             .unwrap();
         assert!(!output.status.success());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(**host == registry.host || said.contains("you sent"), "{said}");
         world.expect_none(&format!("the output for {host}"), &[output.stdout, output.stderr].concat());
     }
     world.expect_clean(world.home.path());
