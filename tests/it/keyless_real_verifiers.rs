@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::support::keyless_verifiers::{self as verifiers, Answer, Format, FulcioPolicy, Who};
 use crate::support::sigstore::by_crates::{Log, sign_bytes, sign_statement};
-use crate::support::sigstore::{CLUSTER, Claims, Options, PROVIDER, Sigstore};
+use crate::support::sigstore::{CLUSTER, Claims, Options, PROVIDER, Sigstore, hex};
 use crate::support::verifiers::{Host, repository};
 use crate::support::{clean_command, modelcar, need, repo_root, run, stdout_of, temp_dir};
 
@@ -31,7 +31,7 @@ fn statement(artifact: &[u8]) -> Vec<u8> {
 }
 
 fn hex_digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
 }
 
 /// Services, and a folder with their trusted root.
@@ -250,8 +250,7 @@ fn annotations(bundle: &Value, chain: &str) -> Value {
     let entry = &bundle["verificationMaterial"]["tlogEntries"][0];
     let number = |name: &str| entry[name].as_str().unwrap().parse::<u64>().unwrap();
     let certificate = STANDARD.decode(bundle["verificationMaterial"]["certificate"]["rawBytes"].as_str().unwrap()).unwrap();
-    let log: String =
-        STANDARD.decode(entry["logId"]["keyId"].as_str().unwrap()).unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
+    let log = hex(&STANDARD.decode(entry["logId"]["keyId"].as_str().unwrap()).unwrap());
     let payload = json!({
         "body": entry["canonicalizedBody"], "integratedTime": number("integratedTime"), "logIndex": number("logIndex"), "logID": log,
     });

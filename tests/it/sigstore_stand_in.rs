@@ -8,12 +8,13 @@ use sigstore_crypto::KeyPair;
 use sigstore_fulcio::FulcioClient;
 use sigstore_oidc::IdentityToken;
 use sigstore_rekor::{HashedRekord, HashedRekordV2, RekorClient, RekorV2Client, RekorV2KeyDetails};
-use sigstore_trust_root::{SigningConfig, TrustedRoot};
+use sigstore_trust_root::{SigningConfig, TrustedRoot, TufBootstrap, TufConfig, fetch_trust_material};
 use sigstore_types::{Bundle, DerCertificate, Sha256Hash, SignatureBytes};
 use sigstore_verify::{VerificationPolicy, Verifier};
 
 use crate::support::sigstore::by_crates::{Log, run, sign_bytes, sign_statement};
 use crate::support::sigstore::{CLUSTER, Claims, Fault, Options, PROVIDER, Service, Sigstore};
+use crate::support::{clean_command, need, run as run_program, temp_dir};
 
 const ACCOUNT: &str = "https://kubernetes.io/namespaces/models/serviceaccounts/release";
 const ARTIFACT: &[u8] = b"a manifest";
@@ -259,7 +260,7 @@ fn a_huge_answer_does_not_end() {
 fn the_signing_config_names_the_services_asked_for() {
     let services = Sigstore::start(&Options::default());
     let config = |named: &[Service]| SigningConfig::from_json(&services.signing_config(named).to_string()).unwrap();
-    let all = config(&[Service::Fulcio, Service::Rekor, Service::RekorV2, Service::Tsa]);
+    let all = config(&Service::SIGNING);
     assert_eq!(all.fulcio_url().unwrap().url, services.fulcio_url);
     assert_eq!(all.rekor_url(None).unwrap().url, services.rekor_v2_url);
     assert_eq!(all.rekor_url(Some(1)).unwrap().url, services.rekor_url);
@@ -267,6 +268,30 @@ fn the_signing_config_names_the_services_asked_for() {
     let old = config(&[Service::Fulcio, Service::Rekor]);
     assert!(old.tsa_url().is_none());
     assert_eq!(old.rekor_url(None).unwrap().url, services.rekor_url);
+}
+
+#[test]
+fn the_tuf_repository_hands_out_the_trusted_root_until_it_expires() {
+    let services = Sigstore::start(&Options::default());
+    let ask = |url: &str, root: &str| run(fetch_trust_material(TufConfig::custom(url, TufBootstrap::trusted(root)).without_cache()));
+    let (root, config) = ask(&services.tuf_url, &services.tuf_root).unwrap();
+    assert_eq!(root.tlogs.len(), 2);
+    assert_eq!(config.fulcio_url().unwrap().url, services.fulcio_url);
+    let expired = Sigstore::start(&Options { tuf_expires: "2024-01-02T00:00:00Z", ..Options::default() });
+    let why = ask(&expired.tuf_url, &expired.tuf_root).unwrap_err().to_string();
+    assert!(why.contains("expired"), "{why}");
+    assert!(ask(&services.tuf_url, &expired.tuf_root).is_err(), "the keys of others");
+}
+
+#[test]
+fn cosign_takes_the_tuf_repository() {
+    let Some(cosign) = need("cosign") else { return };
+    let (services, home) = (Sigstore::start(&Options::default()), temp_dir());
+    let root = home.path().join("root.json");
+    std::fs::write(&root, &services.tuf_root).unwrap();
+    run_program(clean_command(cosign, home.path()).args(["initialize", "--mirror", &services.tuf_url, "--root"]).arg(root));
+    let asked = services.requests(Service::Tuf);
+    assert!(asked.iter().any(|path| path.ends_with(".trusted_root.json")), "{asked:?}");
 }
 
 #[test]

@@ -195,7 +195,7 @@ fn read_request(connection: &TcpStream) -> std::io::Result<Request> {
         let Some((name, value)) = header.trim_end().split_once(':') else { break };
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.trim().parse().map_err(|_| std::io::ErrorKind::InvalidData)?,
-            "content-type" => content_type = value.trim().to_owned(),
+            "content-type" => value.trim().clone_into(&mut content_type),
             _ => {}
         }
     }
@@ -207,7 +207,7 @@ fn read_request(connection: &TcpStream) -> std::io::Result<Request> {
 fn write_answer(mut connection: &TcpStream, answer: &Answer) -> std::io::Result<()> {
     let mut head = format!("HTTP/1.1 {} stand-in\r\nconnection: close\r\ncontent-length: {}\r\n", answer.status, answer.body.len());
     for (name, value) in &answer.headers {
-        head += &format!("{name}: {value}\r\n");
+        head.extend([name, ": ", value, "\r\n"]);
     }
     connection.write_all((head + "\r\n").as_bytes())?;
     connection.write_all(&answer.body)

@@ -13,9 +13,11 @@
 //!   and a checkpoint of a real Merkle tree, in which indices differ from those of the log; answers 409 with `Location` to an equal entry.
 //! - **Rekor v2** (`POST /api/v2/log/entries`, `GET /api/v2/checkpoint`): `hashedrekord` 0.0.2 with a certificate or a key; checkpoints signed
 //!   with Ed25519, named by the host; no promise, no time; 409 to an equal entry.
+//! - **TUF repository**: one root, timestamp, snapshot and targets of version 1 with consistent snapshots, by one Ed25519 key; the targets are
+//!   `trusted_root.json` and a `signing_config.v0.2.json` of all services.
 //! - **Time-stamp authority** (`POST /api/v1/timestamp`): DER queries of SHA-256/384/512; echoes the nonce, whole seconds, critical EKU.
 //!
-//! What it does not: TLS; TUF; OIDC discovery (both issuers share one key that Fulcio just knows); CSRs; algorithms other than P-256 with
+//! What it does not: TLS; delegations and key rotation in TUF; OIDC discovery (both issuers share one key that Fulcio just knows); CSRs; algorithms other than P-256 with
 //! SHA-256; checking that a certificate in a log entry chains to anything; v1's index search, v2's tiles, witnesses; JSON time-stamp
 //! requests; a CT log that can be asked; persistence; limits of size or rate.
 
@@ -30,6 +32,7 @@ mod rekor_v2;
 mod token;
 mod trust_root;
 mod tsa;
+mod tuf;
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -48,6 +51,12 @@ pub enum Service {
     Rekor,
     RekorV2,
     Tsa,
+    Tuf,
+}
+
+impl Service {
+    /// Those that a signing config can name.
+    pub const SIGNING: [Self; 4] = [Self::Fulcio, Self::Rekor, Self::RekorV2, Self::Tsa];
 }
 
 /// How the services are set up.
@@ -56,11 +65,13 @@ pub struct Options {
     pub audience: String,
     /// How long certificates live.
     pub lifetime: Duration,
+    /// When the metadata of the TUF repository expires.
+    pub tuf_expires: &'static str,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { audience: "sigstore".to_owned(), lifetime: Duration::from_secs(600) }
+        Self { audience: "sigstore".to_owned(), lifetime: Duration::from_secs(600), tuf_expires: "2043-01-01T00:00:00Z" }
     }
 }
 
@@ -78,8 +89,11 @@ pub struct Sigstore {
     pub rekor_v2_url: String,
     /// With the path, as clients want it.
     pub tsa_url: String,
+    pub tuf_url: String,
+    /// The `root.json` that clients of the TUF repository start from.
+    pub tuf_root: String,
     parts: Arc<Parts>,
-    servers: [Server; 4],
+    servers: Vec<Server>,
 }
 
 impl Sigstore {
@@ -96,7 +110,21 @@ impl Sigstore {
         let (rekor_v2_url, rekor_v2) = serve(&parts, |parts, request| parts.rekor_v2.answer(request));
         let (tsa_url, tsa) = serve(&parts, |parts, request| parts.tsa.answer(request));
         let tsa_url = tsa_url + "/api/v1/timestamp";
-        Self { fulcio_url, rekor_url, rekor_v2_url, tsa_url, parts, servers: [fulcio, rekor, rekor_v2, tsa] }
+        let servers = vec![fulcio, rekor, rekor_v2, tsa];
+        let (tuf_url, tuf_root) = Default::default();
+        let mut services = Self { fulcio_url, rekor_url, rekor_v2_url, tsa_url, tuf_url, tuf_root, parts, servers };
+        services.start_tuf(options.tuf_expires);
+        services
+    }
+
+    /// Last, for it speaks of the others.
+    fn start_tuf(&mut self, expires: &str) {
+        let (root, config) = (self.trusted_root(), self.signing_config(&Service::SIGNING));
+        let repository = tuf::Repository::new(&[(tuf::TRUSTED_ROOT, &root), (tuf::SIGNING_CONFIG, &config)], expires);
+        repository.root().clone_into(&mut self.tuf_root);
+        let (url, listener) = bind();
+        self.tuf_url = url;
+        self.servers.push(Server::start(listener, move |request| repository.answer(request)));
     }
 
     /// A token that Fulcio believes, if what it says is right.
@@ -106,7 +134,7 @@ impl Sigstore {
 
     /// The same, signed by somebody else.
     pub fn forged_token(&self, claims: &Claims) -> String {
-        claims.signed_by(&pki::Key::generate())
+        claims.signed_by(&self.parts.fulcio.ct.key)
     }
 
     /// `trusted_root.json` of these services.
@@ -150,14 +178,23 @@ impl Sigstore {
 }
 
 fn serve(parts: &Arc<Parts>, answer: fn(&Parts, &Request) -> Answer) -> (String, Server) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (url, listener) = bind();
     let parts = parts.clone();
     (url, Server::start(listener, move |request| answer(&parts, request)))
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+fn bind() -> (String, TcpListener) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    (format!("http://{}", listener.local_addr().unwrap()), listener)
+}
+
+/// Lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
