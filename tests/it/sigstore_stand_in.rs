@@ -294,6 +294,34 @@ fn cosign_takes_the_tuf_repository() {
     assert!(asked.iter().any(|path| path.ends_with(".trusted_root.json")), "{asked:?}");
 }
 
+/// The other client of the field finds nothing missing.
+#[test]
+fn cosign_signs_with_every_kind_of_log() {
+    let Some(cosign) = need("cosign") else { return };
+    let (services, home) = (Sigstore::start(&Options::default()), temp_dir());
+    let write = |name: &str, text: &str| std::fs::write(home.path().join(name), text).unwrap();
+    write("artifact", std::str::from_utf8(ARTIFACT).unwrap());
+    write("trusted_root.json", &services.trusted_root().to_string());
+    write("token", &services.token(&account()));
+    let policy = VerificationPolicy::new(ACCOUNT, CLUSTER);
+    for rekor in [Service::Rekor, Service::RekorV2] {
+        write("signing_config.json", &services.signing_config(&[Service::Fulcio, rekor, Service::Tsa]).to_string());
+        let mut command = clean_command(&cosign, home.path());
+        command.current_dir(home.path()).args([
+            "sign-blob",
+            "--yes",
+            "--identity-token",
+            "token",
+            "--signing-config",
+            "signing_config.json",
+        ]);
+        run_program(command.args(["--trusted-root", "trusted_root.json", "--bundle", "bundle.json", "artifact"]));
+        let bundle = Bundle::from_json(&std::fs::read_to_string(home.path().join("bundle.json")).unwrap()).unwrap();
+        verify(&services.trusted_root(), &bundle, &policy).unwrap_or_else(|why| panic!("{rekor:?}: {why}"));
+        assert_eq!(services.requests(rekor).len(), 1);
+    }
+}
+
 #[test]
 fn the_time_stamp_authority_takes_queries_and_nothing_else() {
     let services = Sigstore::start(&Options::default());

@@ -47,7 +47,7 @@ impl Fulcio {
 
     pub fn answer(&self, request: &Request) -> Answer {
         match request.what().as_str() {
-            "POST /api/v2/signingCert" => self.signing_certificate(&request.json()).unwrap_or_else(|refused| refused),
+            "POST /api/v2/signingCert" => self.signing_certificate(request).unwrap_or_else(|refused| refused),
             "GET /api/v2/trustBundle" => {
                 Answer::json(200, &json!({"chains": [{"certificates": [self.intermediate.pem(), self.root.pem()]}]}))
             }
@@ -64,9 +64,11 @@ impl Fulcio {
         json!({"issuers": [issuer(CLUSTER, "kubernetes", "sub"), issuer(PROVIDER, "email", "email")]})
     }
 
-    fn signing_certificate(&self, request: &Value) -> Result<Answer, Answer> {
+    fn signing_certificate(&self, request: &Request) -> Result<Answer, Answer> {
         let refused = |message: &str| Answer::grpc(400, 3, message);
-        let jwt = request["credentials"]["oidcIdentityToken"].as_str().ok_or_else(|| refused(BAD_TOKEN))?;
+        let (bearer, request) = (request.bearer.as_deref(), request.json());
+        // sigstore-rust sends the token in the body, cosign in the header
+        let jwt = request["credentials"]["oidcIdentityToken"].as_str().or(bearer).ok_or_else(|| refused(BAD_TOKEN))?;
         let claims = token::check(jwt, &self.tokens, &self.audience).map_err(|_| refused(BAD_TOKEN))?;
         let identity = Identity::of(&claims).ok_or_else(|| refused(BAD_TOKEN))?;
         let asked = &request["publicKeyRequest"];

@@ -31,6 +31,8 @@ pub struct Request {
     /// With the query.
     pub path: String,
     pub content_type: String,
+    /// The token in the header `Authorization`.
+    pub bearer: Option<String>,
     pub body: Vec<u8>,
 }
 
@@ -188,20 +190,21 @@ fn read_request(connection: &TcpStream) -> std::io::Result<Request> {
     reader.read_line(&mut line)?;
     let mut words = line.split_whitespace().map(str::to_owned);
     let (Some(method), Some(path)) = (words.next(), words.next()) else { return Err(std::io::ErrorKind::InvalidData.into()) };
-    let (mut length, mut content_type) = (0, String::new());
+    let (mut length, mut content_type, mut bearer) = (0, String::new(), None);
     loop {
         let mut header = String::new();
         reader.read_line(&mut header)?;
         let Some((name, value)) = header.trim_end().split_once(':') else { break };
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.trim().parse().map_err(|_| std::io::ErrorKind::InvalidData)?,
+            "authorization" => bearer = value.trim().strip_prefix("Bearer ").map(str::to_owned),
             "content-type" => value.trim().clone_into(&mut content_type),
             _ => {}
         }
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
-    Ok(Request { method, path, content_type, body })
+    Ok(Request { method, path, content_type, bearer, body })
 }
 
 fn write_answer(mut connection: &TcpStream, answer: &Answer) -> std::io::Result<()> {

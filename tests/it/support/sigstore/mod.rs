@@ -4,8 +4,8 @@
 //!
 //! What it does as the real ones do, because clients and verifiers depend on it:
 //!
-//! - **Fulcio** (`POST /api/v2/signingCert`, `GET /api/v2/trustBundle`, `GET /api/v2/configuration`): checks the token's ES256 signature,
-//!   issuer, audience and times, and the proof of possession over the subject (service accounts) or the verified e-mail address (people).
+//! - **Fulcio** (`POST /api/v2/signingCert`, `GET /api/v2/trustBundle`, `GET /api/v2/configuration`): takes the token in
+//!   the body or the header, checks its ES256 signature, issuer, audience and times, and the proof of possession over the subject (service accounts) or the verified e-mail address (people).
 //!   Whatever is wrong with a token, the answer is the same bare sentence. Issues from an intermediate: empty subject, critical SAN, the two
 //!   issuer extensions, an embedded SCT over the precertificate.
 //! - **Rekor v1** (`POST` and `GET /api/v1/log/entries`, `GET …/publicKey`): checks the signature of `hashedrekord` and `dsse` 0.0.1 against

@@ -78,7 +78,9 @@ impl Rekor {
         log.leaves.push(merkle::hash_leaf(entry.body.as_bytes()));
         log.entries.push(entry.clone());
         drop(log);
-        Answer::json(201, &self.told(&entry)).with_header("location", format!("{ENTRIES}/{}", entry.uuid()))
+        // cosign finds the entry in the answer by the ETag, and crashes without
+        let uuid = entry.uuid();
+        Answer::json(201, &self.told(&entry)).with_header("location", format!("{ENTRIES}/{uuid}")).with_header("etag", uuid)
     }
 
     /// By `?logIndex=`, or by UUID with or without the tree's id.
