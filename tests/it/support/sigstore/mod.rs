@@ -1,13 +1,13 @@
-//! A stand-in for Sigstore's services inside the test process: Fulcio, a certificate transparency log, Rekor v1, Rekor v2 and an RFC 3161
-//! time-stamp authority, each on a loopback port of its own. **It is not Sigstore.** What a test proves with it is that modelcar speaks the
+//! A stand-in for Sigstore's services inside the test process: Fulcio, a certificate transparency log, Rekor v1, Rekor v2, an RFC 3161
+//! time-stamp authority and a TUF repository, each on a loopback port of its own. **It is not Sigstore.** What a test proves with it is that modelcar speaks the
 //! protocols as written down here; that real services agree is for runs against them.
 //!
 //! What it does as the real ones do, because clients and verifiers depend on it:
 //!
-//! - **Fulcio** (`POST /api/v2/signingCert`, `GET /api/v2/trustBundle`, `GET /api/v2/configuration`): takes the token in
-//!   the body or the header, checks its ES256 signature, issuer, audience and times, and the proof of possession over the subject (service accounts) or the verified e-mail address (people).
-//!   Whatever is wrong with a token, the answer is the same bare sentence. Issues from an intermediate: empty subject, critical SAN, the two
-//!   issuer extensions, an embedded SCT over the precertificate.
+//! - **Fulcio** (`POST /api/v2/signingCert`, `GET /api/v2/trustBundle`, `GET /api/v2/configuration`): takes the token in the body or the
+//!   header; checks its ES256 signature, issuer, audience and times, and the proof of possession over the subject (service accounts) or the
+//!   verified e-mail address (people). Whatever is wrong with a token, the answer is the same bare sentence. Issues from an intermediate:
+//!   empty subject, critical SAN, the two issuer extensions, an embedded SCT over the precertificate.
 //! - **Rekor v1** (`POST` and `GET /api/v1/log/entries`, `GET …/publicKey`): checks the signature of `hashedrekord` and `dsse` 0.0.1 against
 //!   the certificate or key; stores its own form of the entry (PEM with LF; of an envelope only hashes and signature); signs the entry (SET)
 //!   and a checkpoint of a real Merkle tree, in which indices differ from those of the log; answers 409 with `Location` to an equal entry.
@@ -17,9 +17,9 @@
 //!   `trusted_root.json` and a `signing_config.v0.2.json` of all services.
 //! - **Time-stamp authority** (`POST /api/v1/timestamp`): DER queries of SHA-256/384/512; echoes the nonce, whole seconds, critical EKU.
 //!
-//! What it does not: TLS; delegations and key rotation in TUF; OIDC discovery (both issuers share one key that Fulcio just knows); CSRs; algorithms other than P-256 with
-//! SHA-256; checking that a certificate in a log entry chains to anything; v1's index search, v2's tiles, witnesses; JSON time-stamp
-//! requests; a CT log that can be asked; persistence; limits of size or rate.
+//! What it does not: TLS; delegations and key rotation in TUF; OIDC discovery (both issuers share one key that Fulcio just knows); CSRs;
+//! algorithms other than P-256 with SHA-256; checking that a certificate in a log entry chains to anything; v1's index search, v2's tiles,
+//! witnesses; JSON time-stamp requests; a CT log that can be asked; persistence; limits of size or rate.
 
 pub mod by_crates;
 mod ct;
