@@ -17,6 +17,8 @@ mod docs_run;
 mod every_format;
 mod help;
 mod hostile_files;
+mod keyless;
+mod keyless_faults;
 mod keyless_real_verifiers;
 mod keys_are_cosigns;
 mod kserve_storage;

@@ -150,6 +150,9 @@ pub enum KeylessError {
         /// What is wrong.
         why: String,
     },
+    /// A log of version 2 that has an entry and does not show it.
+    #[error("Rekor has this entry already and does not show it")]
+    LoggedUnseen,
     /// What the services gave does not pass.
     #[error("what the services gave does not pass with the trusted root: {reason}")]
     Refused {
@@ -225,7 +228,7 @@ impl KeylessError {
                 "check that the address is that service's, and that the trusted root is of the same deployment"
             }
             Self::NoClassic => "name a log of version 1 with --rekor-url",
-            Self::Read { .. } | Self::TooLarge { .. } | Self::Unusable { .. } | Self::Key { .. } | Self::Pattern { .. } => return None,
+            Self::LoggedUnseen | Self::Read { .. } | Self::TooLarge { .. } | Self::Unusable { .. } | Self::Key { .. } | Self::Pattern { .. } => return None,
         };
         Some(hint.to_owned())
     }

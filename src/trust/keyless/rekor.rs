@@ -74,7 +74,11 @@ fn log_v1(web: &Web, rekor: &Url, signed: &Signed<'_>, certificate: &DerCertific
 fn log_v2(web: &Web, rekor: &Url, signed: &Signed<'_>, certificate: &DerCertificate) -> Result<TransparencyLogEntry, KeylessError> {
     let url = below(rekor, ENTRIES_V2);
     let ask = Ask::post(&url, JSON, signed.request_v2(certificate)?, JSON, MAX_ANSWER);
-    let body = succeeded(web.send(&ask).map_err(failed)?)?;
+    let answer = web.send(&ask).map_err(failed)?;
+    if answer.status == CONFLICT {
+        return Err(KeylessError::LoggedUnseen);
+    }
+    let body = succeeded(answer)?;
     let entry: TransparencyLogEntry = serde_json::from_slice(&body).map_err(|error| unusable(error.to_string()))?;
     if entry.kind_version != KindVersion::HashedRekordV002 || entry.inclusion_proof.is_none() {
         return Err(unusable("the entry is no hashedrekord 0.0.2 with a proof of inclusion"));

@@ -48,7 +48,7 @@ struct State {
 }
 
 impl Session {
-    /// Reads the token and refuses one that Fulcio would refuse. No service is asked yet.
+    /// Reads the token and refuses one that Fulcio would refuse, which is asked whom it believes. Nothing is written anywhere yet.
     pub fn start(options: SessionOptions) -> Result<(Self, Preflight), KeylessError> {
         for (service, url) in options.services.addresses() {
             if !options.web.may_reach(url) {
@@ -57,6 +57,7 @@ impl Session {
         }
         let token = options.token.read()?;
         let preflight = token.claims().preflight(&options.audience, now())?;
+        fulcio::ensure_known(&options.web, &options.services.fulcio, token.claims())?;
         let session = Self { claims: token.claims().clone(), options, state: Mutex::new(State { token, leaf: None }) };
         Ok((session, preflight))
     }
@@ -94,13 +95,20 @@ impl Session {
 
     /// Signs an in-toto statement: the bundle, as JSON.
     pub(in crate::trust) fn sign_statement(&self, statement: &[u8]) -> Result<Vec<u8>, TrustError> {
+        let bundle = match self.bundle(statement) {
+            // The answer to a first try was lost, and this log does not show what it has: another signature is another entry.
+            Err(KeylessError::LoggedUnseen) => self.bundle(statement)?,
+            result => result?,
+        };
+        self.check(subject(statement)?, &bundle, Evidence::Inclusion)?;
+        Ok(bundle.to_json().map_err(|error| KeylessError::Key { why: error.to_string() })?.into_bytes())
+    }
+
+    fn bundle(&self, statement: &[u8]) -> Result<Bundle, KeylessError> {
         let leaf = self.leaf()?;
         let signature = sign(&leaf, &dsse::pae(dsse::PAYLOAD_TYPE, statement))?;
         let signed = DsseSignature::new(signature, KeyId::default());
-        let envelope = DsseEnvelope::new(dsse::PAYLOAD_TYPE, PayloadBytes::from_bytes(statement), signed);
-        let bundle = self.witnessed(&leaf, envelope)?;
-        self.check(subject(statement)?, &bundle, Evidence::Inclusion)?;
-        Ok(bundle.to_json().map_err(|error| KeylessError::Key { why: error.to_string() })?.into_bytes())
+        self.witnessed(&leaf, DsseEnvelope::new(dsse::PAYLOAD_TYPE, PayloadBytes::from_bytes(statement), signed))
     }
 
     /// The bundle with all that proves its time.
@@ -130,9 +138,6 @@ impl Session {
         }
         self.renew_token(&mut state, now)?;
         let (web, fulcio) = (&self.options.web, &self.options.services.fulcio);
-        if state.leaf.is_none() {
-            fulcio::ensure_known(web, fulcio, state.token.claims())?;
-        }
         let leaf = Arc::new(fulcio::certify(web, fulcio, &state.token)?);
         tracing::debug!("Fulcio certified {} (issuer {})", leaf.identity, leaf.issuer);
         state.leaf = Some(Arc::clone(&leaf));
