@@ -89,7 +89,7 @@ enum Verb {
     /// Make a key pair for signing, as cosign does
     Keygen(keygen::Args),
     /// Sign an image for every consumer: podman, CRI-O and OpenShift, and cosign 3
-    Sign(sign::Args),
+    Sign(Box<sign::Args>),
     /// Attach a signed statement to an image: bill of materials, provenance, scan result, or your own
     Attest(attest::Args),
     /// Print the bill of materials of an image, or of a model on disk

@@ -132,7 +132,11 @@ fn an_entry_that_is_there_already_is_success() {
 fn a_service_that_stays_away_is_named_with_what_is_public() {
     for (service, fault, words) in [
         (Service::Rekor, Fault::Hang, "Rekor did not do what it was asked: POST http://127.0.0.1:PORT/api/v1/log/entries made no progress"),
-        (Service::Rekor, Fault::Status(502), "Rekor did not do what it was asked: POST http://127.0.0.1:PORT/api/v1/log/entries was answered with status 502"),
+        (
+            Service::Rekor,
+            Fault::Status(502),
+            "Rekor did not do what it was asked: POST http://127.0.0.1:PORT/api/v1/log/entries was answered with status 502",
+        ),
         (Service::Rekor, Fault::Status(400), "was answered with status 400"),
         (Service::Rekor, Fault::Garbage, "Rekor gave an answer that cannot be used"),
         (Service::Rekor, Fault::Huge, "it is longer than 1048576 bytes"),
@@ -187,7 +191,8 @@ fn what_the_trusted_root_does_not_know_is_not_published() {
 #[test]
 fn a_time_stamp_is_enough_where_the_trusted_root_has_no_log() {
     let bench = Bench::new();
-    let stamped = || Services::new(bench.services.fulcio_url.parse().unwrap(), None, Some(bench.services.tsa_url.parse().unwrap())).unwrap();
+    let stamped =
+        || Services::new(bench.services.fulcio_url.parse().unwrap(), None, Some(bench.services.tsa_url.parse().unwrap())).unwrap();
     let root = bench.services.trusted_root();
     let error = story(&bench.sign_with(stamped(), &root).unwrap_err());
     assert!(error.contains("there is none, and the trusted root has a log"), "{error}");

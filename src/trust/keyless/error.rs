@@ -228,7 +228,12 @@ impl KeylessError {
                 "check that the address is that service's, and that the trusted root is of the same deployment"
             }
             Self::NoClassic => "name a log of version 1 with --rekor-url",
-            Self::LoggedUnseen | Self::Read { .. } | Self::TooLarge { .. } | Self::Unusable { .. } | Self::Key { .. } | Self::Pattern { .. } => return None,
+            Self::LoggedUnseen
+            | Self::Read { .. }
+            | Self::TooLarge { .. }
+            | Self::Unusable { .. }
+            | Self::Key { .. }
+            | Self::Pattern { .. } => return None,
         };
         Some(hint.to_owned())
     }

@@ -152,12 +152,11 @@ struct Configuration {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Issuer {
-    #[serde(default)]
-    issuer_url: String,
-    #[serde(default)]
-    wildcard_issuer_url: String,
+    #[serde(default, rename = "issuerUrl")]
+    url: String,
+    #[serde(default, rename = "wildcardIssuerUrl")]
+    wildcard: String,
     #[serde(default)]
     audience: String,
 }
@@ -185,13 +184,13 @@ impl Configuration {
 
 impl Issuer {
     fn name(&self) -> &str {
-        if self.issuer_url.is_empty() { &self.wildcard_issuer_url } else { &self.issuer_url }
+        if self.url.is_empty() { &self.wildcard } else { &self.url }
     }
 
     fn is(&self, issuer: &str) -> bool {
         // A pattern costs more with every star, and an honest one has two.
-        let is_pattern = self.issuer_url.is_empty() && self.wildcard_issuer_url.matches('*').count() <= 4;
-        if is_pattern { fits(&self.wildcard_issuer_url, issuer) } else { self.issuer_url == issuer }
+        let is_pattern = self.url.is_empty() && self.wildcard.matches('*').count() <= 4;
+        if is_pattern { fits(&self.wildcard, issuer) } else { self.url == issuer }
     }
 }
 

@@ -231,7 +231,7 @@ fn pem_at(base64: &str) -> Option<DerCertificate> {
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 fn failed(source: StoreError) -> KeylessError {

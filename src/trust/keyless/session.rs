@@ -108,18 +108,18 @@ impl Session {
         let leaf = self.leaf()?;
         let signature = sign(&leaf, &dsse::pae(dsse::PAYLOAD_TYPE, statement))?;
         let signed = DsseSignature::new(signature, KeyId::default());
-        self.witnessed(&leaf, DsseEnvelope::new(dsse::PAYLOAD_TYPE, PayloadBytes::from_bytes(statement), signed))
+        self.witnessed(&leaf, &DsseEnvelope::new(dsse::PAYLOAD_TYPE, PayloadBytes::from_bytes(statement), signed))
     }
 
     /// The bundle with all that proves its time.
-    fn witnessed(&self, leaf: &Leaf, envelope: DsseEnvelope) -> Result<Bundle, KeylessError> {
+    fn witnessed(&self, leaf: &Leaf, envelope: &DsseEnvelope) -> Result<Bundle, KeylessError> {
         let (services, web) = (&self.options.services, &self.options.web);
         let mut bundle = BundleV03::with_certificate_and_dsse(leaf.certificate.clone(), envelope.clone());
         if let Some(url) = &services.tsa {
             bundle = bundle.with_rfc3161_timestamp(tsa::stamp(web, url, &envelope.signature.sig)?);
         }
         if let Some(log) = &services.rekor {
-            bundle = bundle.with_tlog_entry(rekor::log(web, log, &Signed::Statement(&envelope), &leaf.certificate)?);
+            bundle = bundle.with_tlog_entry(rekor::log(web, log, &Signed::Statement(envelope), &leaf.certificate)?);
         }
         Ok(bundle.into_bundle())
     }

@@ -133,12 +133,12 @@ pub(super) fn reason(error: &Error, bundle: &Bundle) -> Reason {
     let what = shown(&error.to_string());
     match error {
         Error::SignatureInvalid(_) => Reason::Changed,
-        Error::ArtifactMismatch(_) | Error::TransparencyLog(TransparencyLogError::EntryMismatch(_)) => Reason::LogEntry { what },
         Error::Certificate(error) => certificate(error, what),
         Error::Timestamp(TimestampError::NoVerifiedTimestamp(_)) => Reason::NoTime,
         Error::Timestamp(_) => Reason::TimeStamp { what },
         Error::TransparencyLog(TransparencyLogError::IntegratedTime(_)) => Reason::CertificateTime { what },
-        Error::TransparencyLog(_) => Reason::LogEntry { what },
+        // What a statement is about was compared before, so it is the entry that is about something else.
+        Error::TransparencyLog(_) | Error::ArtifactMismatch(_) => Reason::LogEntry { what },
         Error::Bundle(_) => unwitnessed(bundle, what),
         _ => Reason::Malformed { what },
     }
@@ -175,6 +175,14 @@ fn malformed(what: &str) -> Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tells_a_certificate_that_was_over_from_one_of_others() {
+        let of = |detail: &str| certificate(&CertificateError::ChainInvalid(detail.to_owned()), detail.to_owned()).to_string();
+        assert!(of("certificate chain validation failed: CertExpired").contains("was not valid when it signed"));
+        assert!(of("certificate chain validation failed: CertNotValidYet").contains("was not valid when it signed"));
+        assert!(of("certificate chain validation failed: UnknownIssuer").contains("not from the trusted root"));
+    }
 
     fn by(identity: &str, issuer: &str) -> SignedBy {
         SignedBy::Certificate { identity: identity.to_owned(), email: true, issuer: issuer.to_owned(), log: Log::RekorV1 }
