@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Annotations, Digest, canonical, media_type};
+use super::{Annotations, Digest, canonical, is_modest, media_type};
 
 /// Points at a blob or manifest: what it is, its digest, its size.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -207,6 +207,12 @@ pub enum InvalidManifest {
         #[source]
         source: serde_json::Error,
     },
+    /// Hundreds of thousands of members: small on the wire, large in memory.
+    #[error("manifest {digest} has more members than are read")]
+    Crowded {
+        /// The digest of the bytes.
+        digest: Digest,
+    },
     /// A media type that is neither a manifest nor an index.
     #[error("{digest} is `{media_type}`, not an image manifest or index")]
     MediaType {
@@ -240,6 +246,9 @@ impl RawManifest {
 
     /// Parses the bytes by their media type.
     pub fn parse(&self) -> Result<Manifest, InvalidManifest> {
+        if !is_modest(&self.bytes) {
+            return Err(InvalidManifest::Crowded { digest: self.digest() });
+        }
         let json = |source| InvalidManifest::Json { digest: self.digest(), source };
         match self.media_type.as_str() {
             media_type::MANIFEST | media_type::DOCKER_MANIFEST => serde_json::from_slice(&self.bytes).map(Manifest::Image).map_err(json),
@@ -275,6 +284,13 @@ mod tests {
         for bytes in ["", "{", "[]", "{\"schemaVersion\":2}", "{\"schemaVersion\":2,\"config\":{},\"layers\":[]}"] {
             assert!(matches!(raw(media_type::MANIFEST, bytes).parse(), Err(InvalidManifest::Json { .. })), "{bytes}");
         }
+    }
+
+    #[test]
+    fn refuses_a_crowd_before_it_is_in_memory() {
+        let annotations = "\"a\":\"\",".repeat(1 << 18);
+        let raw = RawManifest { media_type: media_type::INDEX.to_owned(), bytes: format!("{{{annotations}}}").into_bytes() };
+        assert!(matches!(raw.parse(), Err(InvalidManifest::Crowded { .. })));
     }
 
     #[test]

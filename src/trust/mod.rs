@@ -40,6 +40,8 @@ mod signer;
 mod subject;
 #[cfg(test)]
 mod testing;
+#[doc(hidden)]
+pub mod untrusted;
 mod verify;
 
 pub use attest::{AttestReport, AttestRequest, InvalidPredicate, attest};

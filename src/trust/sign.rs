@@ -84,7 +84,9 @@ pub enum SignWarning {
     #[error("no classic keyless signature is possible without a Rekor log of version 1: podman, CRI-O and OpenShift will find none")]
     NoClassic,
     /// Another tool uses the tag for signatures; `rh-model-signing` does in its tag mode. It was kept.
-    #[error("tag `{tag}` also holds `{media_type}`, which is no classic signature: it was kept, but cosign 2 refuses the whole tag")]
+    #[error(
+        "tag `{tag}` also holds `{media_type}`, which is no classic signature: it was kept, but the tool that put it there may replace all of them"
+    )]
     ForeignLayer {
         /// The `.sig` tag.
         tag: ManifestRef,

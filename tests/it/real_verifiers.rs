@@ -1,10 +1,15 @@
 //! What modelcar signs passes the verifiers of the field, and `modelcar verify` says of others' signatures what they would say:
 //! the real cosign, and the library inside podman, skopeo and CRI-O, on registries with and without the referrers API.
 
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
 use serde_json::{Value, json};
 
-use crate::support::run;
-use crate::support::verifiers::{ALL, BUNDLE, CLASSIC, CLASSIC_KIND, Field, Host, NOBODY, PODMAN, Question, REVIEW};
+use crate::support::verifiers::{
+    ALL, BUNDLE, CLASSIC, CLASSIC_KIND, Field, Host, MODEL_SIGNATURE, MODELCAR, NOBODY, PODMAN, Place, Question, REVIEW, repository,
+};
+use crate::support::{clean_command, need_python, run};
 
 /// The image that a test is about, on both kinds of registry.
 fn images(hosts: &[Host; 2]) -> [String; 2] {
@@ -88,7 +93,7 @@ fn another_tag_of_a_signed_digest_passes_only_once_it_is_signed_too() {
 fn what_cosign_signs_is_judged_as_podman_judges_it() {
     // how cosign signs, who accepts it, what modelcar says
     let table: [(&[&str], &[&str], &str); 2] = [
-        (&[], &[BUNDLE], "refused: no signature exists"),
+        (&[], &[BUNDLE], "classic signature: no signature exists"),
         (&["--new-bundle-format=false"], &[CLASSIC], "has no tag, so OpenShift's default policy (MatchRepoDigestOrExact) refuses it"),
     ];
     let (Some(field), Some(hosts)) = (Field::new(), Host::both()) else { return };
@@ -106,17 +111,16 @@ fn what_cosign_signs_is_judged_as_podman_judges_it() {
     }
 }
 
-/// Today's cosign takes a classic signature where there is no bundle; its next version and Kyverno's bundle mode will not.
+/// cosign 3 takes a classic signature where there is no bundle; its next version will not.
 #[test]
-fn a_classic_signature_alone_is_not_enough_for_modelcar() {
+fn a_classic_signature_alone_is_enough_until_cosign_4() {
     let (Some(field), Some(hosts)) = (Field::new(), Host::both()) else { return };
     for image in images(&hosts) {
         let pinned = field.build(&image, &[]);
         field.cosign_sign(&pinned, "c", &["--new-bundle-format=false", "--sign-container-identity", &image]);
-        field.expect(&image, "c", &[CLASSIC, PODMAN]);
+        field.expect(&image, "c", &[CLASSIC, PODMAN, MODELCAR]);
         assert!(field.cosign_accepts(&image, "c", CLASSIC_KIND));
-        let said = field.ask_modelcar(&Question::new(&image, "c")).unwrap_err();
-        assert!(said.contains("bundle: no signature exists"), "{said}");
+        assert!(!field.verdicts(&Question::new(&image, "c"))["cosign-v4"]);
     }
 }
 
@@ -126,15 +130,91 @@ fn an_attestation_is_no_signature_and_does_no_harm_to_one() {
     let (Some(field), Some(hosts)) = (Field::new(), Host::both()) else { return };
     for image in images(&hosts) {
         let pinned = field.build(&image, &[]);
-        field.cosign_sign(&pinned, "c", &["--new-bundle-format=false", "--sign-container-identity", &image]);
         field.cosign_attest(&image, "c");
-        field.expect(&image, "c", &[CLASSIC, PODMAN]);
         assert!(field.cosign_accepts(&image, "c", REVIEW));
+        let said = run_code(field.modelcar().args(["verify", &image, "--key", "c.pub", "--consumer", "cosign-v3"]), 3);
+        assert!(said.contains("modelcar: sha256:") && said.contains("takes an attestation for a signature"), "{said}");
+        run(field.modelcar().args(["sign", "-q", &image, "--key", "c.key"]));
+        field.expect(&image, "c", ALL);
+
+        // beside a classic signature, the attestation is what cosign goes by
+        let other = image.replace("iris", "other");
+        assert_eq!(field.build(&other, &[]).split('@').next_back(), pinned.split('@').next_back());
+        field.cosign_sign(&other, "c", &["--new-bundle-format=false", "--sign-container-identity", &other]);
+        field.cosign_attest(&other, "c");
+        field.expect(&other, "c", &[CLASSIC, PODMAN, MODELCAR]);
+        assert!(field.cosign_accepts(&other, "c", REVIEW));
+    }
+}
+
+/// What a command that ends with this code says.
+#[track_caller]
+fn run_code(command: &mut Command, code: i32) -> String {
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    said
+}
+
+/// A bundle that is no signature of the image, as `rh-model-signing` attaches its own, hides the classic signature from cosign.
+#[test]
+fn a_bundle_about_something_else_hides_a_good_classic_signature() {
+    let (Some(field), Some(hosts)) = (Field::new(), Host::both()) else { return };
+    for image in images(&hosts) {
+        let pinned = field.build(&image, &[]);
+        field.cosign_sign(&pinned, "c", &["--new-bundle-format=false", "--sign-container-identity", &image]);
+        field.expect(&image, "c", &[CLASSIC, PODMAN, MODELCAR]);
+
+        let elsewhere = image.replace("iris", "elsewhere");
+        field.build(&elsewhere, &["--label", "x=y"]);
+        field.sign(&elsewhere, "c", &[]);
+        field.attach(&pinned, &field.first_bundle(&elsewhere), MODEL_SIGNATURE);
+        field.expect(&image, "c", &[CLASSIC, PODMAN]);
         let said = field.ask_modelcar(&Question::new(&image, "c")).unwrap_err();
-        assert!(said.contains(&format!("an attestation (`{REVIEW}`), not an image signature")), "{said}");
+        assert!(said.contains("where a bundle is, the good classic signature is not read"), "{said}");
 
         field.sign(&image, "c", &[]);
         field.expect(&image, "c", ALL);
+    }
+}
+
+/// `rh-model-signing` in its tag mode puts a bundle where classic signatures are.
+#[test]
+fn a_squatter_beside_a_signature_blinds_nobody_and_one_in_its_place_everybody() {
+    let (Some(field), Some(hosts)) = (Field::new(), Host::both()) else { return };
+    for image in images(&hosts) {
+        let pinned = field.build(&image, &[]);
+        field.cosign_sign(&pinned, "c", &["--new-bundle-format=false", "--sign-container-identity", &image]);
+        let bundle = field.write("squatter.json", b"{}");
+        field.squat(&pinned, &bundle, Place::Beside);
+        field.expect(&image, "c", &[CLASSIC, PODMAN, MODELCAR]);
+        field.squat(&pinned, &bundle, Place::Instead);
+        field.expect(&image, "c", NOBODY);
+        let said = field.ask_modelcar(&Question::new(&image, "c")).unwrap_err();
+        assert!(said.contains("not a classic signature"), "{said}");
+        let signed = run(field.modelcar().args(["sign", &image, "--key", "c.key"]));
+        assert!(String::from_utf8_lossy(&signed.stderr).contains("which is no classic signature: it was kept"), "{signed:?}");
+        field.expect(&image, "c", ALL);
+    }
+}
+
+/// rh-model-signing hashes what it has read and written again, and that is the manifest only if nothing changes on the way.
+#[test]
+fn manifests_stay_the_same_when_python_reads_and_writes_them() {
+    let (Some(field), Some(hosts), Some(python)) = (Field::new(), Host::both(), need_python()) else { return };
+    let check = "import json, sys; m = sys.stdin.read(); assert json.dumps(json.loads(m), separators=(',', ':')) == m, m";
+    for image in images(&hosts) {
+        field.build(&image, &["--label", "caf\u{e9}=\u{1f600}", "--annotation", "umlaut=\u{e4}"]);
+        field.sign(&image, "a", &[]);
+        for digest in field.manifests(&image) {
+            let tag = format!("{}:{}.sig", repository(&image), digest.replace(':', "-"));
+            for name in [format!("{}@{digest}", repository(&image)), tag] {
+                let mut command = clean_command(&python, field.path(".").as_path());
+                let mut child = command.args(["-c", check]).stdin(Stdio::piped()).spawn().unwrap();
+                child.stdin.take().unwrap().write_all(&field.oras(&["manifest", "fetch", &name])).unwrap();
+                assert!(child.wait().unwrap().success(), "{name}");
+            }
+        }
     }
 }
 

@@ -30,6 +30,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// How much longer than otherwise a registry may think once it has all bytes of an upload: it moves gigabytes in its store then.
 const COMMIT_FACTOR: u32 = 10;
+/// How much longer than a pause may last a whole document may take, lest it come in drops for ever.
+const DOCUMENT_FACTOR: u32 = 5;
 /// A CA file is some kilobytes per certificate.
 const MAX_CA_FILE: u64 = 16 << 20;
 
@@ -169,9 +171,10 @@ impl Response {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// The whole body, refused when it is longer than `limit` bytes.
+    /// The whole body, refused when it is longer than `limit` bytes, or comes in drops.
     pub(super) fn bytes(self, limit: u64) -> Result<Vec<u8>, Failure> {
-        self.bytes_within(limit, Duration::MAX)
+        let longest = self.idle * DOCUMENT_FACTOR;
+        self.bytes_within(limit, longest)
     }
 
     /// The same, given up when it takes longer than `longest`.
@@ -183,10 +186,10 @@ impl Response {
             if (bytes.len() + chunk.len()) as u64 > limit {
                 return Err(RegistryError::BadAnswer { url, reason: format!("it is longer than {limit} bytes") }.into());
             }
-            bytes.extend_from_slice(&chunk);
             if begun.elapsed() > longest {
-                return Err(stalled(&chunks.request, longest));
+                return Err(RegistryError::BadAnswer { url, reason: format!("it takes longer than {longest:.0?}") }.into());
             }
+            bytes.extend_from_slice(&chunk);
         }
         Ok(bytes)
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::image::copy::Merged;
-use crate::oci::{Annotations, Descriptor, Digest, ImageConfig, ManifestRef, RawManifest, canonical, media_type};
+use crate::oci::{Annotations, Descriptor, Digest, ImageConfig, ManifestRef, RawManifest, canonical, is_modest, media_type};
 use crate::trust::{Reason, SignedBy, Trusted};
 
 /// The base64 of the signature over the layer's bytes.
@@ -151,6 +151,9 @@ impl SignatureImage {
         if raw.media_type != media_type::MANIFEST {
             return Err(format!("it is `{}`, which podman and OpenShift do not read there", raw.media_type));
         }
+        if !is_modest(&raw.bytes) {
+            return Err("it has more members than are read".to_owned());
+        }
         let image: Self = serde_json::from_slice(&raw.bytes).map_err(|error| error.to_string())?;
         if image.layers.len() > MAX_LAYERS {
             return Err(format!("it has {} layers, at most {MAX_LAYERS} are read", image.layers.len()));
@@ -164,7 +167,7 @@ impl SignatureImage {
         self.layers.iter().any(|layer| layer.holds(payload, trusted))
     }
 
-    /// What others than signers put there; cosign 2 refuses the whole image because of it.
+    /// What others than signers put there. Readers pass over it, but who puts it there tends to replace the image.
     pub(in crate::trust) fn squatters(&self) -> impl Iterator<Item = &str> {
         self.layers.iter().filter(|layer| !layer.annotations.contains_key(SIGNATURE)).map(|layer| layer.media_type.as_str())
     }

@@ -1,7 +1,8 @@
 //! Classic signatures in a store: adding to the `.sig` image, and checking what is in it.
 
 use image::{Layer, SignatureImage};
-use payload::{MAX_PAYLOAD, Payload};
+use payload::MAX_PAYLOAD;
+pub(super) use payload::Payload;
 
 use super::reason::shown;
 use super::subject::Subject;

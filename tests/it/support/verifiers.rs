@@ -1,9 +1,10 @@
 //! The verifiers of the field, asked about the same image with the same key: cosign in both of its modes, the library inside
 //! podman, skopeo and CRI-O, and modelcar itself.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::{Value, json};
@@ -30,6 +31,11 @@ pub const REVIEW: &str = "https://example.com/review";
 pub const BUNDLE_KIND: &str = "https://sigstore.dev/cosign/sign/v1";
 /// What cosign calls a classic signature.
 pub const CLASSIC_KIND: &str = "cosign container image signature";
+
+/// What rh-model-signing calls its referrers.
+pub const MODEL_SIGNATURE: &str = "application/vnd.model-signing.signature.v0.1";
+/// A bundle's media type.
+const BUNDLE_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 
 const PASSWORD: &str = "correct horse";
 
@@ -83,6 +89,15 @@ pub struct Field {
     cosign2: PathBuf,
     policy: PathBuf,
     oras: PathBuf,
+}
+
+/// Where a squatter goes in a `.sig` image.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Before the signatures.
+    Beside,
+    /// In the place of all of them.
+    Instead,
 }
 
 /// What is asked of everybody.
@@ -196,6 +211,41 @@ impl Field {
         }
     }
 
+    /// The first bundle of an image, as a file at home.
+    pub fn first_bundle(&self, image: &str) -> PathBuf {
+        let found: Value = serde_json::from_slice(&self.oras(&["discover", "--format", "json", image])).unwrap();
+        let name = |digest: &Value| format!("{}@{}", repository(image), digest.as_str().unwrap());
+        let referrer: Value = serde_json::from_slice(&self.oras(&["manifest", "fetch", &name(&found["referrers"][0]["digest"])])).unwrap();
+        let bundle = self.oras(&["blob", "fetch", "--output", "-", &name(&referrer["layers"][0]["digest"])]);
+        self.write("bundle.json", &bundle)
+    }
+
+    /// Attaches a file as a bundle in a referrer of this artifact type.
+    pub fn attach(&self, pinned: &str, bundle: &Path, artifact_type: &str) {
+        let mut command = self.at_home(clean_command(&self.oras, self.home.path()));
+        command.args(["attach", "--plain-http", "--artifact-type", artifact_type, pinned]);
+        run(command.arg(format!("{}:{BUNDLE_TYPE}", bundle.file_name().unwrap().to_str().unwrap())));
+    }
+
+    /// Puts a bundle into the `.sig` images of index and children.
+    pub fn squat(&self, image: &str, bundle: &Path, place: Place) {
+        let bytes = fs::read(bundle).unwrap();
+        let squatter = modelcar::oci::Descriptor::of(BUNDLE_TYPE, &bytes);
+        let blob = format!("{}@{}", repository(image), squatter.digest);
+        self.oras(&["blob", "push", &blob, bundle.to_str().unwrap()]);
+        for digest in self.manifests(image) {
+            let tag = format!("{}:{}.sig", repository(image), digest.replace(':', "-"));
+            let mut signatures: Value = serde_json::from_slice(&self.oras(&["manifest", "fetch", &tag])).unwrap();
+            let layers = signatures["layers"].as_array_mut().unwrap();
+            if place == Place::Instead {
+                layers.clear();
+            }
+            layers.insert(0, json!(squatter));
+            let file = self.write("signatures.json", signatures.to_string().as_bytes());
+            self.oras(&["manifest", "push", "--media-type", signatures["mediaType"].as_str().unwrap(), &tag, file.to_str().unwrap()]);
+        }
+    }
+
     /// Whether plain `cosign verify` accepts index and children, and by documents of this type.
     pub fn cosign_accepts(&self, image: &str, key: &str, kind: &str) -> bool {
         self.ask_cosign(key, &self.with_children(image), &[], kind).is_ok()
@@ -222,7 +272,7 @@ impl Field {
         self.expect_answer(&Question::new(image, key), accepted_by);
     }
 
-    /// The same, with rules for names; and whatever is asked, modelcar accepts what both podman and cosign's bundles pass, no more.
+    /// The same, with rules for names; and whatever is asked, modelcar says of each consumer what that consumer says.
     #[track_caller]
     pub fn expect_answer(&self, question: &Question<'_>, accepted_by: &[&str]) {
         let images = self.with_children(question.image);
@@ -237,8 +287,43 @@ impl Field {
         ];
         let accepted: Vec<&str> = answers.iter().filter(|(_, answer)| answer.is_ok()).map(|(name, _)| *name).collect();
         assert_eq!(accepted, accepted_by, "{} with key {}: {answers:#?}", question.image, question.key);
-        let both = accepted.contains(&BUNDLE) && accepted.contains(&PODMAN);
-        assert_eq!(accepted.contains(&MODELCAR), both, "modelcar disagrees: {answers:#?}");
+        self.expect_agreement(question, accepted.contains(&PODMAN), accepted.contains(&MODELCAR));
+    }
+
+    /// Fails unless modelcar's verdict on each consumer is that consumer's own.
+    #[track_caller]
+    fn expect_agreement(&self, question: &Question<'_>, podman: bool, modelcar: bool) {
+        let (image, key) = (question.image, question.key);
+        let verdicts = self.verdicts(question);
+        let cosign = self.accepts(&self.cosign, image, key, &[]);
+        let expected = [("openshift", podman), ("podman", podman), ("cosign-v3", cosign)];
+        for (consumer, accepts) in expected {
+            assert_eq!(verdicts[consumer], accepts, "{consumer} on {image} with key {key}: {verdicts:?}");
+        }
+        assert_eq!(modelcar, podman && cosign, "modelcar for its default consumers on {image} with key {key}");
+        let root = self.write("nobody.json", br#"{"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1"}"#);
+        let accepts = self.accepts(&self.cosign2, image, key, &["--trusted-root", root.to_str().unwrap()]);
+        // 2.6 reads bundles, and versions before it do not: modelcar speaks for all of them
+        assert!(accepts || !verdicts["cosign-v2"], "cosign 2 refuses {image} with key {key}, and modelcar says it accepts");
+        assert!(!accepts || verdicts["cosign-v2"] || !verdicts["quay"] || !podman, "modelcar says cosign 2 refuses {image}");
+    }
+
+    /// Whether each consumer would accept the image, by what modelcar says.
+    pub fn verdicts(&self, question: &Question<'_>) -> BTreeMap<String, bool> {
+        let mut command = self.modelcar();
+        command.args(["verify", question.image, "--format", "json", "--key", &format!("{}.pub", question.key)]);
+        command.args(question.identity.iter().flat_map(|identity| ["--identity", identity]));
+        let output = command.output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("no JSON: {}", said(&output)));
+        let of = |judgement: &Value| (judgement["consumer"].as_str().unwrap().to_owned(), judgement["accepts"].as_bool().unwrap());
+        report["consumers"].as_array().unwrap().iter().map(of).collect()
+    }
+
+    /// Whether a cosign accepts what is asked for, by whatever it finds.
+    fn accepts(&self, cosign: &Path, image: &str, key: &str, words: &[&str]) -> bool {
+        let mut command = self.at_home(clean_command(cosign, self.home.path()));
+        command.args(["verify", "--insecure-ignore-tlog=true", "--allow-http-registry", "--key", &format!("{key}.pub")]);
+        command.args(words).arg(image).output().unwrap().status.success()
     }
 
     /// cosign looks at what it is asked for alone, so it is asked for each child too.
