@@ -35,19 +35,20 @@ pub(super) struct Args {
     registry: RegistryArgs,
 }
 
+const DEMANDS: &str = "Demands";
+
 /// What an image has to have.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Demands")]
 struct Demands {
     /// Who has to accept the image: openshift, podman, cosign-v2, cosign-v3, cosign-v4, kyverno, policy-controller, conforma, quay
     /// or all, separated by commas
-    #[arg(long, value_name = "CONSUMER", value_delimiter = ',', default_value = "openshift,cosign-v3", value_parser = options::word::<Named>)]
+    #[arg(long, value_name = "CONSUMER", value_delimiter = ',', default_value = "openshift,cosign-v3", value_parser = options::word::<Named>, help_heading = DEMANDS)]
     consumer: Vec<Named>,
     /// An attestation that a trusted signer must have made: sbom, provenance, model-signing or a predicate type, separated by commas
-    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = options::word::<Requirement>)]
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = options::word::<Requirement>, help_heading = DEMANDS)]
     require: Vec<Requirement>,
     /// Also read every config and layer and compare its digest
-    #[arg(long)]
+    #[arg(long, help_heading = DEMANDS)]
     layers: bool,
 }
 
@@ -62,7 +63,12 @@ impl FromStr for Named {
     type Err = KserveError;
 
     fn from_str(text: &str) -> Result<Self, KserveError> {
-        if text == "all" { Ok(Self::All) } else { text.parse().map(Self::One) }
+        const ALL: &str = "all";
+        if text == ALL {
+            return Ok(Self::All);
+        }
+        let known = || Consumer::ALL.map(|consumer| consumer.to_string()).into_iter().chain([ALL.to_owned()]);
+        text.parse().map(Self::One).map_err(|_: KserveError| KserveError::unknown_word("consumer", text, known()))
     }
 }
 

@@ -72,7 +72,7 @@ impl FromStr for Requirement {
             "provenance" => Ok(Self::Provenance),
             "model-signing" => Ok(Self::ModelSigning),
             uri if uri.contains(':') => Ok(Self::Other(uri.to_owned())),
-            _ => Err(KserveError::unknown_word("attestation", text, WORDS)),
+            _ => Err(KserveError::unknown_word("kind of attestation", text, WORDS)),
         }
     }
 }

@@ -55,7 +55,7 @@ fn snapshot(name: &str, text: &str) {
         let mut settings = insta::Settings::clone_current();
         settings.add_filter(r"\(\d+\.\d s\)", "([TIME])");
         settings.add_filter("sha256:[0-9a-f]{64}", "sha256:[DIGEST]");
-        settings.add_filter(r"(?m)^ [0-9a-f]{12} ", " [DIGEST]    ");
+        settings.add_filter(r"(?m)^ [0-9a-f]{12} ", " [DIGEST]     ");
         settings
     };
     settings.bind(|| insta::assert_snapshot!(name, text));

@@ -6,7 +6,7 @@ use super::reading::Opinion;
 use crate::trust::ManifestEvidence;
 
 /// What the shield is worth.
-pub(super) const NO_CHECK: &str = "shows a shield, checks nothing";
+pub(super) const NO_CHECK: &str = "but its shield checks nothing";
 
 pub(super) fn judge(manifest: &ManifestEvidence) -> Opinion {
     if manifest.signature_tag.present { Ok(()) } else { Err(vec![Objection::NoSignatureTag]) }
