@@ -173,7 +173,9 @@ fn a_flipped_byte_anywhere_is_refused() {
             assert_eq!(output.status.code(), Some(3), "{kind} at 1/{part}: {text}");
             assert!(text.contains("error: "), "{text}");
         }
-        originals.iter().for_each(|(path, original)| fs::write(path, original).unwrap());
+        for (path, original) in &originals {
+            fs::write(path, original).unwrap();
+        }
     }
     bench.verified("oci:layout", "a");
 }

@@ -15,9 +15,14 @@ use crate::store::{MAX_MANIFEST, StoreError};
 /// More pages than a list within its bounds can have.
 const MAX_PAGES: usize = 1000;
 /// More tags than a repository of models will have.
-const MAX_TAGS: usize = 100_000;
-/// All pages of a list together, in bytes. Each has the limit of a manifest, and there may be a thousand.
-const MAX_LIST: u64 = 4 * MAX_MANIFEST;
+const TAGS: Limit = Limit { entries: 100_000, bytes: 4 * MAX_MANIFEST };
+
+/// How long a list may be, all pages together. Each page has the limit of a manifest, and there may be a thousand.
+#[derive(Clone, Copy)]
+pub(super) struct Limit {
+    pub(super) entries: usize,
+    pub(super) bytes: u64,
+}
 
 /// A list, or the answer to its first page that is none.
 pub(super) enum Listing<T> {
@@ -33,17 +38,17 @@ pub(super) fn tags(client: &Client) -> Result<Vec<String>, StoreError> {
         tags: Option<Vec<String>>,
     }
     let call = Call::new(Method::GET, "tags/list?n=1000");
-    match list(client, call, MAX_TAGS, |page: Page| page.tags.unwrap_or_default())? {
+    match list(client, call, TAGS, |page: Page| page.tags.unwrap_or_default())? {
         Listing::All(tags) => Ok(tags),
         Listing::Refused(response) => Err(client.refused(*response).into()),
     }
 }
 
-/// Reads pages of JSON until there is no next one, at most `limit` entries.
+/// Reads pages of JSON until there is no next one, within the limit.
 pub(super) fn list<P: DeserializeOwned, T>(
     client: &Client,
     first: Call,
-    limit: usize,
+    limit: Limit,
     entries: impl Fn(P) -> Vec<T>,
 ) -> Result<Listing<T>, StoreError> {
     let (mut all, mut bytes) = (Vec::new(), 0);
@@ -54,19 +59,25 @@ pub(super) fn list<P: DeserializeOwned, T>(
             return if page == 0 { Ok(Listing::Refused(Box::new(response))) } else { Err(client.refused(response).into()) };
         }
         let next = location::next_page(&response.url, response.header("link"))?;
-        let (entries_of_page, size) = json(response)?;
-        all.extend(entries(entries_of_page));
+        let (page, size) = json(response)?;
+        all.extend(entries(page));
         bytes += size;
-        if bytes > MAX_LIST {
-            return Err(StoreError::TooLarge { what: format!("the list {call}"), size: bytes, limit: MAX_LIST });
-        }
-        if all.len() > limit {
-            return Err(StoreError::TooLarge { what: format!("the list {call}"), size: all.len() as u64, limit: limit as u64 });
-        }
+        limit.check(&call, all.len(), bytes)?;
         let Some(next) = next else { return Ok(Listing::All(all)) };
         call = Call::to(Method::GET, next);
     }
     Err(StoreError::TooLarge { what: format!("the number of pages of {call}"), size: MAX_PAGES as u64 + 1, limit: MAX_PAGES as u64 })
+}
+
+impl Limit {
+    fn check(self, call: &Call, entries: usize, bytes: u64) -> Result<(), StoreError> {
+        let too_large = |size, limit| Err(StoreError::TooLarge { what: format!("the list {call}"), size, limit });
+        match entries {
+            entries if entries > self.entries => too_large(entries as u64, self.entries as u64),
+            _ if bytes > self.bytes => too_large(bytes, self.bytes),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A page, and its size in bytes.

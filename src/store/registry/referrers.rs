@@ -12,15 +12,17 @@ use reqwest::header::ACCEPT;
 use serde::Deserialize;
 
 use super::client::{Call, Client};
-use super::listing::{self, Listing};
+use super::listing::{self, Limit, Listing};
 use super::retry::dice;
 use super::transport::Response;
 use super::{RegistryError, manifest};
 use crate::oci::{Annotations, Descriptor, Digest, ImageIndex, ManifestRef, RawManifest, media_type};
-use crate::store::StoreError;
+use crate::store::{MAX_MANIFEST, StoreError};
 
 /// More referrers of one image than a reader needs to look at.
 const MAX_REFERRERS: usize = 4096;
+/// Whatever their annotations say, and however many pages they come in.
+const LIST: Limit = Limit { entries: MAX_REFERRERS, bytes: MAX_MANIFEST };
 /// How often the list is written before others are said to be too busy with it. Were eight writers to move in step, each try would
 /// see one of them done.
 const ATTEMPTS: u32 = 24;
@@ -60,7 +62,7 @@ pub(super) fn subject_of(manifest: &RawManifest) -> Option<Digest> {
 /// All manifests that refer to `subject`.
 pub(super) fn list(client: &Client, subject: &Digest) -> Result<Vec<Descriptor>, StoreError> {
     let call = referrers(subject);
-    match listing::list(client, call, MAX_REFERRERS, |index: ImageIndex| index.manifests)? {
+    match listing::list(client, call, LIST, |index: ImageIndex| index.manifests)? {
         Listing::All(referrers) => Ok(referrers),
         Listing::Refused(response) if is_unsupported(&response) => fallback(client, subject).map(|index| index.manifests),
         // Quay: "manifest unknown" (PROJQUAY-7523); what is not there has no referrers

@@ -350,6 +350,28 @@ mod tests {
         assert_eq!(block_on(watched(nothing, &progress, Duration::from_millis(20))).unwrap(), None);
     }
 
+    /// A byte now and then keeps a connection from being idle, and a document must end all the same.
+    #[test]
+    fn a_document_that_comes_in_drops_is_given_up() {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url: Url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        std::thread::spawn(move || {
+            let (mut client, _) = listener.accept().unwrap();
+            let _ = client.read(&mut [0; 1024]);
+            let mut write = |text: &str| client.write_all(text.as_bytes());
+            write("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n").unwrap();
+            while write(" ").is_ok() {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        });
+        let transport = Transport::new(true, Vec::new(), Duration::from_millis(200));
+        let response = transport.send(&Request::new(Method::GET, url)).ok().unwrap();
+        let begun = Instant::now();
+        let error = response.bytes(1 << 20).unwrap_err().error.to_string();
+        assert!(error.contains("it takes longer than 1s") && begun.elapsed() < Duration::from_secs(20), "{error}");
+    }
+
     #[test]
     fn a_plain_http_client_needs_no_root_certificates() {
         let transport = Transport::new(true, Vec::new(), Duration::from_secs(1));

@@ -138,7 +138,7 @@ fn of_keyless_signatures_openshift_takes_those_with_an_e_mail_address_in_rekor_1
     ];
     for (identity, log, expected) in table {
         let image = image(vec![classic(keyless(identity, log))], vec![bundle(keyless(identity, log))]);
-        let refusals = OpenShift.judge(&[image.clone()], &Asked::default()).refusals;
+        let refusals = OpenShift.judge(std::slice::from_ref(&image), &Asked::default()).refusals;
         assert_eq!(refusals.into_iter().map(|refused| refused.objection).next(), expected, "{identity} {log:?}");
         assert!(accepting(&[image]).contains(&CosignV3));
     }
@@ -148,8 +148,8 @@ fn of_keyless_signatures_openshift_takes_those_with_an_e_mail_address_in_rekor_1
 fn podman_and_openshift_compare_names_and_nobody_else_does() {
     let signed = image(vec![classic(key(EcdsaP256Sha256))], vec![]);
     let others: &[Consumer] = &[CosignV2, CosignV3, Kyverno, PolicyController, Quay];
-    assert_eq!(accepting_as("q.io/org/iris:prod", &[signed.clone()]), others);
-    assert_eq!(accepting_as("q.io/org/other:v1", &[signed.clone()]), others);
+    assert_eq!(accepting_as("q.io/org/iris:prod", std::slice::from_ref(&signed)), others);
+    assert_eq!(accepting_as("q.io/org/other:v1", std::slice::from_ref(&signed)), others);
     let by_digest = format!("q.io/org/iris@{}", signed.digest);
     assert_eq!(accepting_as(&by_digest, &[signed]).len(), others.len() + 2);
 }
