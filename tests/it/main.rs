@@ -21,6 +21,7 @@ mod hostile_registry;
 mod keyless;
 mod keyless_faults;
 mod keyless_real_verifiers;
+mod keyless_tuf;
 mod keys_are_cosigns;
 mod kserve_storage;
 mod large_models;

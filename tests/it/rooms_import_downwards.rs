@@ -28,7 +28,7 @@ fn a_room_imports_only_rooms_below_it() {
 #[test]
 fn only_keyless_signing_knows_the_crates_of_sigstore() {
     assert_no_findings(|file, product| {
-        let stranger = !file.starts_with("trust/keyless") && product.contains("sigstore_");
+        let stranger = !file.starts_with("trust/keyless") && without_comments_and_strings(product).contains("sigstore_");
         if stranger { vec!["uses a sigstore_* crate".to_owned()] } else { vec![] }
     });
 }
