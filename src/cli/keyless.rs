@@ -31,7 +31,7 @@ pub(super) struct KeylessArgs {
     /// The transparency log
     #[arg(long, value_name = "URL", requires = "fulcio_url")]
     rekor_url: Option<Url>,
-    /// The log's version; podman and CRI-O check only version 1 [default: 1]
+    /// The log's version: podman and CRI-O check only 1, and 2 needs a time-stamp authority [default: 1]
     #[arg(long, value_name = "VERSION")]
     rekor_version: Option<Version>,
     /// The time-stamp authority, with its path (…/api/v1/timestamp)
@@ -58,7 +58,7 @@ pub(super) struct RootArgs {
     /// The root.json that trust in the TUF repository begins with
     #[arg(long, value_name = "FILE", requires = "tuf_mirror")]
     tuf_root: Option<PathBuf>,
-    /// A deployment that modelcar knows; nothing is asked of it otherwise
+    /// sigstore.dev, where names and hashes of what is signed are public for ever; asked nothing otherwise
     #[arg(long, value_name = "NAME", conflicts_with_all = ["tuf_mirror", "trusted_root"])]
     sigstore: Option<Instance>,
 }
@@ -83,13 +83,11 @@ pub(super) struct CertificateArgs {
     root: RootArgs,
 }
 
-/// Rekor's versions.
+/// Rekor's versions. Values without help of their own keep the help of the whole verb short.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Version {
-    /// Signs a time stamp for each entry
     #[value(name = "1")]
     V1,
-    /// A log of tiles; needs a time-stamp authority
     #[value(name = "2")]
     V2,
 }
@@ -106,7 +104,6 @@ impl From<Version> for RekorVersion {
 /// Deployments that everybody knows.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Instance {
-    /// sigstore.dev: names and hashes of what is signed become public for ever
     PublicGood,
 }
 
@@ -121,6 +118,9 @@ impl KeylessArgs {
         let ((session, preflight), time) = timed(|| self.session(root, registry))?;
         preflight.warning().iter().for_each(|warning| ui.warn(warning));
         ui.step("token", preflight, time);
+        if root.source().is_none() {
+            ui.note("no trusted root is named, so what the services answer is published without being verified: add --trusted-root");
+        }
         Ok(Signer::Keyless(Box::new(session)))
     }
 

@@ -104,6 +104,12 @@ pub enum Reason {
         /// The verifier's words.
         what: String,
     },
+    /// A clock that is ahead of ours.
+    #[error("signed in the future: {what}")]
+    Future {
+        /// The verifier's words.
+        what: String,
+    },
     /// A certificate that no certificate log has seen.
     #[error("nothing proves that the certificate was published: {what}")]
     CertificateLog {

@@ -141,6 +141,11 @@ impl Web {
         if is_transient(status) { Err(Failure { trouble: Some(trouble), error: answer.refused() }) } else { Ok(answer) }
     }
 
+    /// Waits as between tries.
+    pub fn pause(&self, pause: Duration) {
+        self.retry.pause(pause);
+    }
+
     /// A client for libraries that bring their own requests, with the same roots and proxies.
     pub fn client(&self, url: &Url) -> Result<reqwest::Client, StoreError> {
         Ok(self.transport.impatient_client(url)?)

@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sigstore_bundle::BundleV03;
 use sigstore_types::{Artifact, Bundle, DsseEnvelope, DsseSignature, KeyId, PayloadBytes, Sha256Hash, SignatureBytes};
@@ -20,6 +20,9 @@ use crate::oci::Annotations;
 use crate::store::registry::Web;
 use crate::trust::bundle::dsse::{self, Statement};
 use crate::trust::{Reason, TrustError, Trusted};
+
+/// How far a log's clock may be ahead of ours.
+const MOST_SECONDS_AHEAD: u32 = 10;
 
 /// What a session needs.
 pub struct SessionOptions {
@@ -89,7 +92,7 @@ impl Session {
         let annotations = annotations::write(&signature, &leaf.certificate, &leaf.chain, &entry);
         let annotations = annotations.ok_or_else(|| rekor_gave("the entry has no signed time stamp"))?;
         let bundle = annotations::read(&annotations).map_err(refused)?;
-        self.check(payload.into(), &bundle, Evidence::SignedTime)?;
+        self.check(&payload.into(), &bundle, Evidence::SignedTime)?;
         Ok(annotations)
     }
 
@@ -100,7 +103,7 @@ impl Session {
             Err(KeylessError::LoggedUnseen) => self.bundle(statement)?,
             result => result?,
         };
-        self.check(subject(statement)?, &bundle, Evidence::Inclusion)?;
+        self.check(&subject(statement)?, &bundle, Evidence::Inclusion)?;
         Ok(bundle.to_json().map_err(|error| KeylessError::Key { why: error.to_string() })?.into_bytes())
     }
 
@@ -125,8 +128,10 @@ impl Session {
     }
 
     /// What the services gave passes with the trusted root, where there is one: better to fail now than at every verifier.
-    fn check(&self, signed: Artifact<'_>, bundle: &Bundle, evidence: Evidence) -> Result<(), KeylessError> {
-        self.options.root.as_ref().map_or(Ok(()), |root| root.verify(signed, bundle, evidence)).map_err(refused)
+    fn check(&self, signed: &Artifact<'_>, bundle: &Bundle, evidence: Evidence) -> Result<(), KeylessError> {
+        let Some(root) = &self.options.root else { return Ok(()) };
+        let verify = || root.verify(signed.clone(), bundle, evidence);
+        after_the_future(verify, |pause| self.options.web.pause(pause)).map_err(refused)
     }
 
     /// The session's key and certificate, made when they are first needed, and anew when the certificate is about to end.
@@ -151,6 +156,17 @@ impl Session {
         }
         state.token.claims().preflight(&self.options.audience, now).map(drop)
     }
+}
+
+/// A log whose clock is some seconds ahead signs in what is the future here, which verifiers refuse until it is over.
+fn after_the_future(check: impl Fn() -> Result<(), Reason>, pause: impl Fn(Duration)) -> Result<(), Reason> {
+    for _ in 0..MOST_SECONDS_AHEAD {
+        match check() {
+            Err(Reason::Future { .. }) => pause(Duration::from_secs(1)),
+            result => return result,
+        }
+    }
+    check()
 }
 
 fn sign(leaf: &Leaf, message: &[u8]) -> Result<SignatureBytes, KeylessError> {
@@ -179,5 +195,26 @@ fn refused(reason: Reason) -> KeylessError {
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session").field("claims", &self.claims).field("services", &self.options.services).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    #[test]
+    fn waits_for_a_log_whose_clock_is_ahead() {
+        for (ahead, passes) in [(0, true), (3, true), (MOST_SECONDS_AHEAD, true), (MOST_SECONDS_AHEAD + 1, false)] {
+            let left = Cell::new(ahead);
+            let check = || if left.get() == 0 { Ok(()) } else { Err(Reason::Future { what: String::new() }) };
+            let result = after_the_future(check, |pause| {
+                assert_eq!(pause, Duration::from_secs(1));
+                left.set(left.get() - 1);
+            });
+            assert_eq!(result.is_ok(), passes, "{ahead} s");
+        }
+        let other = after_the_future(|| Err(Reason::NoTime), |_| panic!("waited for what no time mends"));
+        assert_eq!(other, Err(Reason::NoTime));
     }
 }

@@ -136,6 +136,7 @@ pub(super) fn reason(error: &Error, bundle: &Bundle) -> Reason {
         Error::Certificate(error) => certificate(error, what),
         Error::Timestamp(TimestampError::NoVerifiedTimestamp(_)) => Reason::NoTime,
         Error::Timestamp(_) => Reason::TimeStamp { what },
+        Error::TransparencyLog(TransparencyLogError::IntegratedTime(words)) if words.contains("in the future") => Reason::Future { what },
         Error::TransparencyLog(TransparencyLogError::IntegratedTime(_)) => Reason::CertificateTime { what },
         // What a statement is about was compared before, so it is the entry that is about something else.
         Error::TransparencyLog(_) | Error::ArtifactMismatch(_) => Reason::LogEntry { what },
