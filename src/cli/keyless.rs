@@ -190,7 +190,6 @@ impl CertificateArgs {
     }
 
     /// Whether checking needs a network besides the store.
-    #[allow(dead_code)] // for `--offline`
     pub(super) fn needs_network(&self) -> bool {
         self.root.tuf_mirror.is_some()
     }

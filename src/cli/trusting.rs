@@ -17,10 +17,19 @@ pub(super) struct TrustedArgs {
 }
 
 impl TrustedArgs {
+    /// The keys alone.
+    pub(super) fn keys(&self, image: &dyn std::fmt::Display) -> Result<Vec<PublicKey>, CliError> {
+        self.key.iter().map(|key| load(key, image)).collect()
+    }
+
+    /// Whether the authorities of certificates are asked for over the network.
+    pub(super) fn needs_network(&self) -> bool {
+        self.certificates.needs_network()
+    }
+
     /// Whom the user named; `image` is what a damaged key is told about.
     pub(super) fn trusted(&self, image: &dyn std::fmt::Display, registry: &RegistryArgs) -> Result<Trusted, CliError> {
-        let keys = self.key.iter().map(|key| load(key, image)).collect::<Result<_, _>>()?;
-        Ok(Trusted { keys, certificates: self.certificates.certificates(registry)? })
+        Ok(Trusted { keys: self.keys(image)?, certificates: self.certificates.certificates(registry)? })
     }
 
     /// The same where nobody is not enough.

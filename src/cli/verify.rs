@@ -2,22 +2,24 @@
 
 use std::str::FromStr;
 
-use super::CliError;
+use super::emit::EmitArgs;
 use super::options::{self, Format, RegistryArgs};
+use super::policy::PolicyArgs;
 use super::resolve::Found;
 use super::trusting::TrustedArgs;
+use super::{CliError, policy};
 use crate::kserve::KserveError;
-use crate::oci::Location;
+use crate::oci::{Location, Timestamp};
 use crate::report::{Ui, timed, trust};
 use crate::store::Access;
-use crate::trust::{Consumer, Refusal, Requirement, SignReport, Trusted, VerifyReport, VerifyRequest, verify};
+use crate::trust::{AttestationKind, Consumer, Policy, Refusal, SignReport, Trusted, VerifyReport, VerifyRequest, verify};
 
 /// The verb's options.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The image
-    #[arg(value_name = "REF", value_parser = options::location)]
-    image: Location,
+    #[arg(value_name = "REF", value_parser = options::location, required_unless_present = "emit")]
+    image: Option<Location>,
     /// The name that a classic signature must be for [default: the name asked for]
     #[arg(long, value_name = "REF")]
     identity: Option<String>,
@@ -32,6 +34,10 @@ pub(super) struct Args {
     #[command(flatten)]
     trusting: TrustedArgs,
     #[command(flatten)]
+    policy: PolicyArgs,
+    #[command(flatten)]
+    emit: EmitArgs,
+    #[command(flatten)]
     registry: RegistryArgs,
 }
 
@@ -41,12 +47,12 @@ const DEMANDS: &str = "Demands";
 #[derive(Debug, clap::Args)]
 struct Demands {
     /// Who has to accept the image: openshift, podman, cosign-v2, cosign-v3, cosign-v4, kyverno, policy-controller, conforma, quay
-    /// or all, separated by commas
-    #[arg(long, value_name = "CONSUMER", value_delimiter = ',', default_value = "openshift,cosign-v3", value_parser = options::word::<Named>, help_heading = DEMANDS)]
+    /// or all, separated by commas [default: openshift,cosign-v3, or the policy's]
+    #[arg(long, value_name = "CONSUMER", value_delimiter = ',', value_parser = options::word::<Named>, help_heading = DEMANDS)]
     consumer: Vec<Named>,
     /// An attestation that a trusted signer must have made: sbom, provenance, model-signing or a predicate type, separated by commas
-    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = options::word::<Requirement>, help_heading = DEMANDS)]
-    require: Vec<Requirement>,
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = options::word::<AttestationKind>, help_heading = DEMANDS)]
+    require: Vec<AttestationKind>,
     /// Also read every config and layer and compare its digest
     #[arg(long, help_heading = DEMANDS)]
     layers: bool,
@@ -73,24 +79,33 @@ impl FromStr for Named {
 }
 
 impl Demands {
-    /// Whom the user named, each once and in the order of tables.
-    fn consumers(&self) -> Vec<Consumer> {
+    /// Whom the user and the policy named, each once and in the order of tables.
+    fn consumers(&self, policy: Option<&Policy>) -> Vec<Consumer> {
+        let of_policy = policy.map(Policy::consumers).unwrap_or_default();
+        if self.consumer.is_empty() && of_policy.is_empty() {
+            return Consumer::DEFAULT.to_vec();
+        }
         let is_named = |consumer: &Consumer| {
             self.consumer.iter().any(|named| match named {
                 Named::One(one) => one == consumer,
                 Named::All => true,
             })
         };
-        Consumer::ALL.into_iter().filter(is_named).collect()
+        Consumer::ALL.into_iter().filter(|consumer| of_policy.contains(consumer) || is_named(consumer)).collect()
     }
 }
 
 impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
-        self.ensure_offline()?;
-        let trusted = self.trusting.somebody(&self.image, &self.registry)?;
-        let found = Found::at(&self.image, &self.registry, Access::Read)?;
-        let (report, time) = timed(|| self.check(&found, &trusted, ui))?;
+        let policy = self.policy.load()?;
+        let image = match &self.image {
+            Some(image) if !self.emit.is_asked() => image,
+            image => return self.print_policy(ui, image.as_ref(), policy.as_ref()),
+        };
+        self.ensure_offline(image)?;
+        let trusted = policy::trusted(policy.as_ref(), &self.trusting, image, &self.registry)?;
+        let found = Found::at(image, &self.registry, Access::Read)?;
+        let (report, time) = timed(|| self.check(&found, &trusted, policy.as_ref(), ui))?;
         match self.format {
             Format::Text => ui.say(trust::verification(&report).trim_end()),
             Format::Json => ui.data(trust::json(&found.pinned(), &report)?)?,
@@ -103,9 +118,18 @@ impl Args {
         Ok(())
     }
 
-    /// A registry is a network. Everything else that is read here is a file.
-    fn ensure_offline(&self) -> Result<(), CliError> {
-        match &self.image {
+    fn print_policy(&self, ui: &Ui, image: Option<&Location>, policy: Option<&Policy>) -> Result<(), CliError> {
+        let keys = self.trusting.keys(&"no image")?;
+        self.emit.print(ui, image, policy, &keys)
+    }
+
+    /// A registry is a network, and so is a TUF mirror. Everything else that is read here is a file.
+    fn ensure_offline(&self, image: &Location) -> Result<(), CliError> {
+        match image {
+            _ if self.offline && self.trusting.needs_network() => Err(CliError::usage(
+                "a TUF mirror is asked over the network, and `--offline` uses none",
+                "name a file: `--trusted-root FILE`",
+            )),
             Location::Registry(reference) if self.offline => Err(CliError::usage(
                 format!("`{reference}` is in a registry, and `--offline` uses no network"),
                 format!("fetch it first: `modelcar pull {reference} DIR`, then `modelcar verify --offline oci:DIR …`"),
@@ -114,16 +138,19 @@ impl Args {
         }
     }
 
-    fn check(&self, found: &Found, trusted: &Trusted, ui: &Ui) -> Result<VerifyReport, CliError> {
+    fn check(&self, found: &Found, trusted: &Trusted, policy: Option<&Policy>, ui: &Ui) -> Result<VerifyReport, CliError> {
         let name = self.identity.clone().or_else(|| found.location.reference().map(|reference| reference.to_string()));
-        let watch = self.demands.layers.then(|| ui.watch());
+        policy.iter().try_for_each(|policy| policy::ensure_covered(policy, name.as_deref()))?;
+        let layers = self.demands.layers || policy.is_some_and(Policy::layers);
+        let watch = layers.then(|| ui.watch());
         Ok(verify(&VerifyRequest {
             store: found.store.as_ref(),
             manifest: found.manifest.clone(),
             trusted,
             identity: name.as_deref(),
-            consumers: &self.demands.consumers(),
-            required: &self.demands.require,
+            consumers: &self.demands.consumers(policy),
+            required: &self.policy.requirements(policy, &self.demands.require)?,
+            now: Timestamp::now(),
             layers: watch.as_ref(),
             just_signed: None,
         })?)
@@ -139,6 +166,7 @@ pub(super) fn verify_signed(found: &Found, trusted: &Trusted, name: Option<&str>
         identity: name,
         consumers: &Consumer::DEFAULT,
         required: &[],
+        now: Timestamp::now(),
         layers: None,
         just_signed: Some(signed),
     })?)

@@ -7,7 +7,8 @@ use super::table::{self, columns};
 use super::units;
 use crate::oci::{Platform, printable};
 use crate::trust::{
-    Consumer, Demand, Finding, Judgement, ManifestEvidence, Objection, Proof, Refused, Requirement, Says, SignedBy, Verdict, VerifyReport,
+    Consumer, Demand, Finding, Judgement, ManifestEvidence, Objection, Proof, Refused, Requirement, Says, SignedBy, Unmet, Verdict,
+    VerifyReport,
 };
 
 /// So many different objections of a consumer stand in the table; all of them are in the JSON.
@@ -134,10 +135,12 @@ fn refuses(refusals: &[Refused], report: &VerifyReport) -> String {
 
 fn requirements(report: &VerifyReport) -> String {
     let mut table = columns(["REQUIRED", "RESULT"]);
-    let (Some(named), false) = (report.manifests.first(), report.required.is_empty()) else { return String::new() };
-    for requirement in &report.required {
-        let result = requirement.met_by(named).map_or_else(|| "missing".to_owned(), result);
-        table.add_row([requirement.to_string(), result]);
+    if report.required.is_empty() {
+        return String::new();
+    }
+    for (requirement, met_by) in &report.required {
+        let result = met_by.as_ref().map_or_else(ToString::to_string, result);
+        table.add_row([requirement.kind().to_string(), result]);
     }
     table::text(&table)
 }
@@ -174,7 +177,7 @@ pub fn json(image: &str, report: &VerifyReport) -> serde_json::Result<String> {
         "verified": refusals.is_empty(),
         "refusals": refusals,
         "consumers": report.judgements.iter().map(|judgement| consumer(judgement, &report.named)).collect::<Vec<_>>(),
-        "required": report.required.iter().map(|required| requirement(required, report)).collect::<Vec<_>>(),
+        "required": report.required.iter().map(|(required, met_by)| requirement(required, met_by)).collect::<Vec<_>>(),
         "layers": report.layers.as_ref().map(|layers| json!({
             "blobs": layers.blobs, "bytes": layers.bytes, "refusals": layers.refusals.iter().map(refused).collect::<Vec<_>>(),
         })),
@@ -202,9 +205,14 @@ fn refused(refused: &Refused) -> Value {
     })
 }
 
-fn requirement(requirement: &Requirement, report: &VerifyReport) -> Value {
-    let met_by = report.manifests.first().and_then(|named| requirement.met_by(named));
-    json!({"attestation": requirement.to_string().trim_matches('`'), "types": requirement.types(), "met_by": met_by.map(finding)})
+fn requirement(requirement: &Requirement, met_by: &Result<Finding, Unmet>) -> Value {
+    let kind = requirement.kind();
+    json!({
+        "attestation": kind.to_string().trim_matches('`'),
+        "types": kind.types(),
+        "met_by": met_by.as_ref().ok().map(finding),
+        "unmet": met_by.as_ref().err().map(ToString::to_string),
+    })
 }
 
 fn manifest(manifest: &ManifestEvidence) -> Value {

@@ -1,7 +1,7 @@
 //! Why signing or checking could not be done. A signature that is there and does not pass is a
 //! [`Refusal`](super::Refusal), not an error.
 
-use super::{AttestReport, InvalidPredicate, KeyError, KeylessError, SignReport};
+use super::{AttestReport, InvalidPredicate, KeyError, KeylessError, PolicyError, SignReport};
 use crate::exit_code;
 use crate::oci::{Digest, InvalidManifest, InvalidReference};
 use crate::store::StoreError;
@@ -16,6 +16,9 @@ pub enum TrustError {
     /// Keyless signing, or a trusted root, did not work.
     #[error(transparent)]
     Keyless(#[from] KeylessError),
+    /// A policy could not be used.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// The store did not give or take something.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -106,6 +109,7 @@ impl TrustError {
         match self {
             Self::Key(error) => error.hint(),
             Self::Keyless(error) => error.hint(),
+            Self::Policy(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Identity { source, .. } => source.hint(),
             Self::NoIdentity | Self::IdentityWithoutTag { .. } => {
@@ -133,6 +137,7 @@ impl TrustError {
         match self {
             Self::Key(error) => error.exit_code(),
             Self::Keyless(error) => error.exit_code(),
+            Self::Policy(error) => error.exit_code(),
             Self::Store(error) => error.exit_code(),
             Self::Contended { .. } => exit_code::CONFLICT,
             Self::Incomplete { source, .. } | Self::Unattested { source, .. } if source.exit_code() == exit_code::CONFLICT => {

@@ -13,8 +13,9 @@
 //! | `attest` | statements about an image: bill of materials, provenance, whatever else is said |
 //! | `signer`, `evidence` | who signs; whose signatures count, and what was found |
 //! | `fetch`, `subject` | what is read from a [`Store`](crate::store::Store), and which manifests count |
-//! | `consumers` | who reads signatures, and what each makes of those that were found |
-//! | `requirement`, `layers`, `bounded` | attestations that are asked for, blobs hashed again, an end to what strangers can cost |
+//! | `consumers`, `emit` | who reads signatures, what each makes of those that were found, and the policies that tell them to |
+//! | `policy` | the policy file: who is trusted for which images, and what must be attested |
+//! | `layers`, `bounded` | blobs hashed again, an end to what strangers can cost |
 //! | `sign`, `verify` | the verbs |
 //!
 //! Whatever is read here was written by strangers: every size and count has a limit, and a damaged signature is a reason to
@@ -27,14 +28,15 @@ mod bounded;
 mod bundle;
 mod classic;
 mod consumers;
+mod emit;
 mod error;
 mod evidence;
 mod fetch;
 mod keyless;
 mod keys;
 mod layers;
+mod policy;
 mod reason;
-mod requirement;
 mod sign;
 mod signer;
 mod subject;
@@ -47,6 +49,7 @@ mod verify;
 pub use attest::{AttestReport, AttestRequest, InvalidPredicate, attest};
 pub use classic::image::merge as merge_signatures;
 pub use consumers::{Asked, Consumer, Judgement, Objection, Refused};
+pub use emit::{EmitError, EmitRequest, Match, Target, TrustedRoot, emit, registries_d};
 pub use error::TrustError;
 pub use evidence::{Algorithm, Finding, Log, ManifestEvidence, Proof, Says, SignatureTag, SignedBy, Trusted, Verdict};
 pub use keyless::{
@@ -56,8 +59,8 @@ pub use keyless::{
 };
 pub use keys::{InvalidKey, InvalidKeySource, KeyError, KeyPair, KeySource, PasswordSource, PrivateKey, PublicKey, SigningKey, keygen};
 pub use layers::Layers;
+pub use policy::{AttestationKind, ImageScope, InvalidPolicy, InvalidScope, MaxAge, Policy, PolicyError, Requirement, Rule, Unmet};
 pub use reason::Reason;
-pub use requirement::Requirement;
 pub use sign::{Outcome, Scope, SignReport, SignRequest, SignWarning, Signature, sign};
 pub use signer::Signer;
 pub use verify::{Demand, Refusal, VerifyReport, VerifyRequest, verify};

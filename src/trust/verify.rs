@@ -8,13 +8,15 @@ use std::fmt;
 
 use super::bounded::Bounded;
 use super::bundle::referrer;
-use super::classic;
 use super::consumers::own_refusals;
 use super::layers::{self, Layers};
 use super::subject::{Subject, subjects};
-use super::{Asked, Consumer, Judgement, ManifestEvidence, Objection, Refused, Requirement, SignReport, TrustError, Trusted, fetch};
+use super::{
+    Asked, Consumer, Finding, Judgement, ManifestEvidence, Objection, Refused, Requirement, SignReport, TrustError, Trusted, Unmet, fetch,
+};
+use super::{attest, classic};
 use crate::image::watch::Watch;
-use crate::oci::RawManifest;
+use crate::oci::{RawManifest, Timestamp};
 use crate::store::Store;
 
 /// What to check, for whom, with which keys.
@@ -31,6 +33,8 @@ pub struct VerifyRequest<'a> {
     pub consumers: &'a [Consumer],
     /// Attestations that have to be there.
     pub required: &'a [Requirement],
+    /// What time it is, for those that must not be old.
+    pub now: Timestamp,
     /// Whether every config and layer is hashed again, and who hears of the progress.
     pub layers: Option<&'a Watch>,
     /// What [`sign`](super::sign()) has just written here. Quay shows a new referrer up to 60 s late, so bundles that are known
@@ -49,8 +53,8 @@ pub struct VerifyReport {
     pub named: Vec<Consumer>,
     /// Where modelcar's own rule is broken.
     pub unsigned: Vec<Refused>,
-    /// Attestations that have to be there.
-    pub required: Vec<Requirement>,
+    /// Attestations that have to be there, and the statement that meets each.
+    pub required: Vec<(Requirement, Result<Finding, Unmet>)>,
     /// What was hashed again.
     pub layers: Option<Layers>,
 }
@@ -92,7 +96,7 @@ pub fn verify(request: &VerifyRequest<'_>) -> Result<VerifyReport, TrustError> {
         judgements: Consumer::ALL.iter().map(|consumer| consumer.judge(&manifests, &asked)).collect(),
         named: request.consumers.to_vec(),
         unsigned: own_refusals(&manifests),
-        required: request.required.to_vec(),
+        required: request.required.iter().map(|one| (one.clone(), one.met_by(&manifests, request.now).cloned())).collect(),
         layers,
         manifests,
     })
@@ -114,7 +118,7 @@ fn examine(store: &dyn Store, request: &VerifyRequest<'_>, subject: &Subject) ->
         signature_tag,
         classic,
         bundles: referrer::examine(store, digest, trusted, &known)?,
-        attachments: Vec::new(),
+        attachments: attest::examine_attached(store, digest, trusted)?,
         model_signatures: Vec::new(),
     })
 }
@@ -140,8 +144,8 @@ impl VerifyReport {
     /// Attestations that have to be there about what the reference names, and are not.
     fn missing(&self) -> Vec<Refused> {
         let Some(named) = self.manifests.first() else { return Vec::new() };
-        let missing = self.required.iter().filter(|requirement| !requirement.is_met_by(named));
-        missing.map(|requirement| named.refused(Objection::Missing { requirement: requirement.clone() })).collect()
+        let unmet = self.required.iter().filter_map(|(_, met)| met.as_ref().err());
+        unmet.map(|unmet| named.refused(Objection::Unmet(Box::new(unmet.clone())))).collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Why a consumer refuses, in the user's words, and what to do about it.
 
 use crate::oci::Digest;
-use crate::trust::{Algorithm, Format, Reason, Requirement};
+use crate::trust::{Algorithm, Format, Reason, Unmet};
 
 /// Why somebody would refuse a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,12 +47,9 @@ pub enum Objection {
     /// No `.sig` tag.
     #[error("no `.sig` tag is there")]
     NoSignatureTag,
-    /// An attestation that `--require` asks for.
-    #[error("no {requirement} by a trusted signer")]
-    Missing {
-        /// What.
-        requirement: Requirement,
-    },
+    /// An attestation that the caller asks for.
+    #[error(transparent)]
+    Unmet(Box<Unmet>),
     /// A blob that is not what the manifest says.
     #[error("changed or lost: blob {blob} cannot be read as its digest says")]
     Blob {
@@ -72,7 +69,7 @@ impl Objection {
             Self::NoRekorV1 => "sign with a key as well, or with a Rekor of version 1",
             Self::NoProvenance => "attach it with `modelcar attest --type slsa`, or let Tekton Chains do it",
             Self::NoSignatureTag => "run `modelcar sign`, which writes it",
-            Self::Missing { .. } => "attach it with `modelcar attest`, with a key or identity that is trusted here",
+            Self::Unmet(unmet) => unmet.remedy(),
         }
     }
 }

@@ -50,6 +50,17 @@ impl Expected {
         Ok(Self(Kind::Matching { pattern: pattern.to_owned(), regex }))
     }
 
+    /// The text, where it is expected as it is.
+    ///
+    /// # Errors
+    /// The regular expression, where it is one.
+    pub fn text(&self) -> Result<&str, &str> {
+        match &self.0 {
+            Kind::Exactly(text) => Ok(text),
+            Kind::Matching { pattern, .. } => Err(pattern),
+        }
+    }
+
     pub(super) fn fits(&self, text: &str) -> bool {
         match &self.0 {
             Kind::Exactly(expected) => expected == text,

@@ -43,7 +43,7 @@ impl RootSource {
     /// Reads the root. Only a mirror is asked over the network, with the client that `web` makes.
     pub fn load(&self, web: impl FnOnce() -> Result<Web, KeylessError>) -> Result<TrustRoot, KeylessError> {
         match self {
-            Self::File(path) => TrustRoot::from_json(&files::read_text(path, MAX_FILE, "no trusted root")?, &path.display().to_string()),
+            Self::File(path) => TrustRoot::of_file(path),
             Self::Tuf(tuf) => tuf.trusted_root(&web()?),
             Self::PublicGood => TrustRoot::from_json(SIGSTORE_PRODUCTION_TRUSTED_ROOT, "the public-good trusted root"),
         }
@@ -108,6 +108,14 @@ struct OldLog {
 }
 
 impl TrustRoot {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// As for [`TrustRoot::from_json`], or it cannot be read.
+    pub fn of_file(path: &Path) -> Result<Self, KeylessError> {
+        Self::from_json(&files::read_text(path, MAX_FILE, "no trusted root")?, &path.display().to_string())
+    }
+
     /// Reads a `trusted_root.json`; `place` names it in errors.
     ///
     /// # Errors

@@ -80,6 +80,11 @@ pub(in crate::trust) fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, Key
     Ok(bytes)
 }
 
+/// A PEM block around DER that is no secret.
+pub(in crate::trust) fn to_pem(label: &str, der: &[u8]) -> String {
+    pem::write(label, der).to_string()
+}
+
 /// Random bytes from the operating system.
 pub(super) fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, KeyError> {
     let mut bytes = Zeroizing::new([0; N]);

@@ -1,17 +1,17 @@
-//! Attestations without which an image is not verified.
+//! What kinds of attestations can be asked for.
 
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Finding, ManifestEvidence, Says, Verdict};
 use crate::kserve::KserveError;
+use crate::trust::{Finding, ManifestEvidence, Says};
 
-/// The words for requirements; anything with a colon is a predicate type.
+/// The words for kinds; anything with a colon is a predicate type.
 const WORDS: [&str; 4] = ["sbom", "provenance", "model-signing", "a predicate type such as https://example.com/review"];
 
 /// Something that a trusted signer must have said of what the reference names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Requirement {
+pub enum AttestationKind {
     /// A bill of materials: CycloneDX or SPDX.
     Sbom,
     /// SLSA provenance, version 1.
@@ -22,23 +22,18 @@ pub enum Requirement {
     Other(String),
 }
 
-impl Requirement {
-    /// Whether it is met for this manifest.
-    pub fn is_met_by(&self, manifest: &ManifestEvidence) -> bool {
-        self.met_by(manifest).is_some()
-    }
-
-    /// The statement that meets it.
-    pub fn met_by<'a>(&self, manifest: &'a ManifestEvidence) -> Option<&'a Finding> {
+impl AttestationKind {
+    /// The statements of this kind about a manifest, good and bad.
+    pub fn among<'a>(&'a self, manifest: &'a ManifestEvidence) -> impl Iterator<Item = &'a Finding> {
         // A model signature is good or bad for the model's files, so only its own check tells.
-        let mut findings: Box<dyn Iterator<Item = &'a Finding>> = match self {
-            Self::ModelSigning => Box::new(manifest.model_signatures.iter()),
-            _ => Box::new(manifest.bundles.iter().chain(&manifest.attachments)),
+        let (general, files) = match self {
+            Self::ModelSigning => (None, Some(&manifest.model_signatures)),
+            _ => (Some(manifest.bundles.iter().chain(&manifest.attachments)), None),
         };
-        findings.find(|finding| match (&finding.says, &finding.verdict) {
-            (Says::Attested { predicate_type, .. }, Verdict::Accepted(_)) => self.types().contains(&predicate_type.as_str()),
-            _ => false,
-        })
+        let all = general.into_iter().flatten().chain(files.into_iter().flatten());
+        all.filter(
+            |finding| matches!(&finding.says, Says::Attested { predicate_type, .. } if self.types().contains(&predicate_type.as_str())),
+        )
     }
 
     /// The predicate types that count.
@@ -52,7 +47,7 @@ impl Requirement {
     }
 }
 
-impl fmt::Display for Requirement {
+impl fmt::Display for AttestationKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sbom => f.write_str("sbom"),
@@ -63,7 +58,7 @@ impl fmt::Display for Requirement {
     }
 }
 
-impl FromStr for Requirement {
+impl FromStr for AttestationKind {
     type Err = KserveError;
 
     fn from_str(text: &str) -> Result<Self, KserveError> {
@@ -84,7 +79,7 @@ mod tests {
     use super::*;
     use crate::oci::Digest;
     use crate::trust::testing::evidence;
-    use crate::trust::{Algorithm, Proof, Reason, SignedBy};
+    use crate::trust::{Algorithm, Proof, SignedBy, Verdict};
 
     const SIGNING: &str = "https://model_signing/signature/v1.0";
 
@@ -93,12 +88,16 @@ mod tests {
         Finding { at: Digest::of(b""), says, verdict }
     }
 
+    fn is_there(kind: &AttestationKind, manifest: &ManifestEvidence) -> bool {
+        kind.among(manifest).next().is_some()
+    }
+
     fn good() -> Verdict {
         Verdict::Accepted(Proof { by: SignedBy::Key { hint: String::new(), algorithm: Algorithm::EcdsaP256Sha256 }, name: None })
     }
 
     #[test]
-    fn is_met_by_a_good_statement_of_its_type_and_by_no_other() {
+    fn finds_statements_of_its_type_and_no_other() {
         let cases = [
             ("sbom", "https://cyclonedx.org/bom", true),
             ("sbom", "https://spdx.dev/Document", true),
@@ -109,14 +108,12 @@ mod tests {
             ("https://example.com/review", "https://example.com/review/2", false),
         ];
         for (word, predicate_type, expected) in cases {
-            let requirement: Requirement = word.parse().unwrap();
+            let kind: AttestationKind = word.parse().unwrap();
             let mut manifest = evidence();
             manifest.bundles = vec![says(predicate_type, good())];
-            assert_eq!(requirement.is_met_by(&manifest), expected, "{word} {predicate_type} in a bundle");
+            assert_eq!(is_there(&kind, &manifest), expected, "{word} {predicate_type} in a bundle");
             manifest.attachments = std::mem::take(&mut manifest.bundles);
-            assert_eq!(requirement.is_met_by(&manifest), expected, "{word} {predicate_type} in the .att image");
-            manifest.attachments = vec![says(predicate_type, Verdict::Refused(Reason::Changed))];
-            assert!(!requirement.is_met_by(&manifest), "{word} by a stranger");
+            assert_eq!(is_there(&kind, &manifest), expected, "{word} {predicate_type} in the .att image");
         }
     }
 
@@ -124,14 +121,14 @@ mod tests {
     fn a_model_signature_counts_only_where_the_files_were_compared() {
         let mut manifest = evidence();
         manifest.bundles = vec![says(SIGNING, good())];
-        assert!(!Requirement::ModelSigning.is_met_by(&manifest));
+        assert!(!is_there(&AttestationKind::ModelSigning, &manifest));
         manifest.model_signatures = vec![says(SIGNING, good())];
-        assert!(Requirement::ModelSigning.is_met_by(&manifest));
+        assert!(is_there(&AttestationKind::ModelSigning, &manifest));
     }
 
     #[test]
     fn words_that_are_none_are_told_with_those_that_are() {
-        let error = "bom".parse::<Requirement>().unwrap_err();
+        let error = "bom".parse::<AttestationKind>().unwrap_err();
         assert!(error.hint().unwrap().contains("sbom, provenance, model-signing"), "{error}");
     }
 }
