@@ -16,6 +16,7 @@ mod attesting;
 mod build;
 mod check;
 mod completions;
+mod copy;
 mod destination;
 mod emit;
 mod error;
@@ -80,6 +81,8 @@ enum Verb {
     Push(push::Args),
     /// Fetch an image into an OCI layout
     Pull(pull::Args),
+    /// Copy an image from anywhere to anywhere, with its signatures and all that speaks about it
+    Copy(copy::Args),
     /// Take the model out of an image: the files under /models
     Extract(extract::Args),
     /// Show an image or a model on disk
@@ -131,6 +134,7 @@ fn run(verb: Verb, ui: &Ui) -> Result<(), CliError> {
         Verb::Build(args) => args.run(ui),
         Verb::Push(args) => args.run(ui),
         Verb::Pull(args) => args.run(ui),
+        Verb::Copy(args) => args.run(ui),
         Verb::Extract(args) => args.run(ui),
         Verb::Inspect(args) => args.run(ui),
         Verb::Lint(args) => args.run(ui),

@@ -1,15 +1,13 @@
-//! `modelcar pull`, and the copying that `push` shares.
+//! `modelcar pull`.
 
 use std::path::PathBuf;
 
-use super::CliError;
-use super::options::{self, RegistryArgs};
+use super::options::{self, Format, RegistryArgs};
 use super::resolve::Found;
-use crate::image::copy;
+use super::{CliError, copy};
 use crate::oci::Location;
-use crate::report::{Ui, timed, units};
+use crate::report::Ui;
 use crate::store::Access;
-use crate::trust::merge_signatures;
 
 /// The verb's options.
 #[derive(Debug, clap::Args)]
@@ -29,7 +27,7 @@ impl Args {
         let found = Found::at(&self.source, &self.registry, Access::Read)?;
         let name = self.source.reference().map_or_else(|| found.manifest.digest().to_string(), |reference| reference.to_string());
         let target = self.target(&name)?;
-        copy(ui, &found, &target, &self.registry, "pull")
+        copy::copy(ui, &found, &target, &self.registry, &copy::Wording { verb: "pull", format: Format::Text })
     }
 }
 
@@ -47,21 +45,4 @@ impl Args {
             unnamed => Ok(unnamed.named(name)),
         }
     }
-}
-
-/// Copies an image that was found, with its signatures, and prints where it is now.
-pub(super) fn copy(ui: &Ui, found: &Found, target: &Location, registry: &RegistryArgs, verb: &str) -> Result<(), CliError> {
-    let Some(name) = target.manifest_ref() else {
-        return Err(CliError::usage(format!("`{target}` has no tag"), format!("write it with one, such as {target}:v1")));
-    };
-    let store = registry.open(target, Access::Write)?;
-    let (copied, time) = timed(|| copy::copy(&found.store, &found.manifest, store.as_ref(), &[name], merge_signatures, &ui.watch()))?;
-    let companions = match copied.companions {
-        0 => String::new(),
-        count => format!(", with {}", units::count(count, "companion")),
-    };
-    let copied = format!("{} ({} copied){companions} to {target}", units::bytes(copied.bytes()), units::bytes(copied.sent_bytes()));
-    ui.step(verb, copied, time);
-    ui.data(target.at(found.manifest.digest()))?;
-    Ok(())
 }

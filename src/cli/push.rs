@@ -1,8 +1,8 @@
 //! `modelcar push`.
 
-use super::options::{self, RegistryArgs};
+use super::options::{self, Format, RegistryArgs};
 use super::resolve::Found;
-use super::{CliError, pull};
+use super::{CliError, copy};
 use crate::oci::Location;
 use crate::report::Ui;
 use crate::store::Access;
@@ -23,6 +23,6 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
         let found = Found::at(&self.source, &self.registry, Access::Read)?;
-        pull::copy(ui, &found, &self.target, &self.registry, "push")
+        copy::copy(ui, &found, &self.target, &self.registry, &copy::Wording { verb: "push", format: Format::Text })
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::ImageError;
 use super::base::StoredBlob;
+pub use super::companion::{Companion, CompanionKind};
 use super::compress::Compression;
 use super::transfer::{Blob, Placed, place};
 use super::watch::{Event, Watch};
@@ -31,7 +32,7 @@ pub struct Copied {
     /// Every blob, and whether it had to be sent.
     pub blobs: Vec<Placed>,
     /// Signatures, attestations and other referrers that came along.
-    pub companions: usize,
+    pub companions: Vec<Companion>,
 }
 
 impl Copied {
@@ -65,12 +66,9 @@ pub fn copy(
     merge: Merge,
     watch: &Watch,
 ) -> Result<Copied, ImageError> {
-    let mut image = Parts { from: from.as_ref(), blobs: Vec::new(), known: HashSet::new(), manifests: Vec::new(), bytes: 0 };
+    let mut image = Parts::new(from.as_ref());
     image.add(raw, ManifestRef::Digest(raw.digest()), 0)?;
-    let subjects: Vec<Digest> = image.manifests.iter().map(|(manifest, _)| manifest.digest()).collect();
-    for subject in &subjects {
-        image.add_companions(subject)?;
-    }
+    image.add_all_companions()?;
 
     let blobs: Vec<Blob> = image.blobs.into_iter().map(|descriptor| stored(from, descriptor)).collect();
     watch.tell(Event::Begun { hash: 0, blobs: blobs.iter().map(|blob| (blob.descriptor.digest.short(), blob.descriptor.size)).collect() });
@@ -85,7 +83,7 @@ pub fn copy(
         to.put_manifest(raw, tag)?;
     }
     to.commit()?;
-    Ok(Copied { blobs: placed, companions: image.manifests.len() - subjects.len() })
+    Ok(Copied { blobs: placed, companions: image.companions })
 }
 
 fn stored(from: &Arc<dyn Store>, descriptor: Descriptor) -> Blob {
@@ -122,10 +120,15 @@ struct Parts<'a> {
     blobs: Vec<Descriptor>,
     known: HashSet<Digest>,
     manifests: Vec<(RawManifest, ManifestRef)>,
+    companions: Vec<Companion>,
     bytes: u64,
 }
 
-impl Parts<'_> {
+impl<'a> Parts<'a> {
+    fn new(from: &'a dyn Store) -> Self {
+        Self { from, blobs: Vec::new(), known: HashSet::new(), manifests: Vec::new(), companions: Vec::new(), bytes: 0 }
+    }
+
     fn add(&mut self, raw: &RawManifest, place: ManifestRef, depth: usize) -> Result<(), ImageError> {
         if self.manifests.iter().any(|(known, at)| known == raw && *at == place) {
             return Ok(());
@@ -160,20 +163,51 @@ impl Parts<'_> {
         }
     }
 
-    fn add_companions(&mut self, subject: &Digest) -> Result<(), ImageError> {
+    /// What speaks about the image's manifests, and what speaks about that in turn: a signed SBOM has a signature of its own.
+    fn add_all_companions(&mut self) -> Result<(), ImageError> {
+        let mut subjects: Vec<Digest> = self.manifests.iter().map(|(manifest, _)| manifest.digest()).collect();
+        for subject in &subjects {
+            self.add_attachments(subject)?;
+        }
+        for _ in 0..MAX_DEPTH {
+            let mut referrers = Vec::new();
+            for subject in &subjects {
+                referrers.extend(self.add_referrers(subject)?);
+            }
+            subjects = referrers;
+        }
+        Ok(())
+    }
+
+    fn add_attachments(&mut self, subject: &Digest) -> Result<(), ImageError> {
         for attachment in ATTACHMENTS {
             let tag = ManifestRef::Tag(format!("{}.{attachment}", subject.as_tag()));
             match self.from.get_manifest(&tag) {
-                Ok(raw) => self.add(&raw, tag, 1)?,
+                Ok(raw) => self.add_companion(&raw, subject, tag)?,
                 Err(error) if error.is_not_found() => {}
                 Err(error) => return Err(error.into()),
             }
         }
+        Ok(())
+    }
+
+    /// Adds the referrers that are not known yet, and tells which these are.
+    fn add_referrers(&mut self, subject: &Digest) -> Result<Vec<Digest>, ImageError> {
+        let mut fresh = Vec::new();
         for referrer in self.from.referrers(subject)? {
             let place = ManifestRef::Digest(referrer.digest);
+            if self.manifests.iter().any(|(_, at)| *at == place) {
+                continue;
+            }
             let raw = self.from.get_manifest(&place)?;
-            self.add(&raw, place, 1)?;
+            self.add_companion(&raw, subject, place)?;
+            fresh.push(referrer.digest);
         }
-        Ok(())
+        Ok(fresh)
+    }
+
+    fn add_companion(&mut self, raw: &RawManifest, subject: &Digest, at: ManifestRef) -> Result<(), ImageError> {
+        self.companions.push(Companion { kind: CompanionKind::of(raw, &at), subject: *subject, at: at.clone() });
+        self.add(raw, at, 1)
     }
 }

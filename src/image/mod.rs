@@ -17,6 +17,7 @@ pub mod annotations;
 pub mod base;
 pub mod build;
 pub mod check;
+mod companion;
 pub mod compose;
 pub mod compress;
 pub mod contents;

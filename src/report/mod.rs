@@ -1,6 +1,7 @@
 //! What people and scripts read: progress, steps, tables, JSON and errors. Decides nothing.
 
 pub mod check;
+pub mod copy;
 pub mod failure;
 pub mod image;
 pub mod lint;

@@ -11,6 +11,7 @@ fn every_verb_explains_itself() {
         "build",
         "push",
         "pull",
+        "copy",
         "extract",
         "inspect",
         "lint",

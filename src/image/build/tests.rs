@@ -7,7 +7,7 @@ use crate::image::inspect::inspect;
 use crate::image::platforms::images;
 use crate::kserve::Runtime;
 use crate::model::ReadOptions;
-use crate::oci::{ContainerConfig, Descriptor, ImageManifest, Manifest, Platform, media_type};
+use crate::oci::{ContainerConfig, Descriptor, Digest, ImageManifest, Manifest, Platform, media_type};
 use crate::store::layout::LayoutStore;
 use crate::store::{Access, Store};
 
@@ -142,16 +142,21 @@ fn a_copy_is_the_same_image_with_all_that_speaks_about_it() {
     };
     let referrer = artifact(Some(subject.bare()));
     from.put_manifest(&referrer, &ManifestRef::Digest(referrer.digest())).unwrap();
+    let of_the_referrer = artifact(Some(referrer.descriptor().bare()));
+    from.put_manifest(&of_the_referrer, &ManifestRef::Digest(of_the_referrer.digest())).unwrap();
     let tag = ManifestRef::Tag(format!("sha256-{}.sig", subject.digest.hex()));
     from.put_manifest(&artifact(None), &tag).unwrap();
 
     let to = LayoutStore::open(&dir.path().join("copy"), Access::Write).unwrap();
     let copied = copy(&from, built.index(), &to, &[ManifestRef::Tag("v2".to_owned())], union, &Watch::silent()).unwrap();
-    assert_eq!(copied.companions, 2);
+    let found: Vec<(Digest, &ManifestRef)> = copied.companions.iter().map(|found| (found.subject, &found.at)).collect();
+    let [first, second] = [&referrer, &of_the_referrer].map(|raw| ManifestRef::Digest(raw.digest()));
+    assert_eq!(found, [(subject.digest, &tag), (subject.digest, &first), (referrer.digest(), &second)]);
     assert_eq!(copied.bytes(), copied.sent_bytes());
     assert_eq!(to.get_manifest(&ManifestRef::Tag("v2".to_owned())).unwrap(), *built.index());
     assert_eq!(to.get_manifest(&tag).unwrap(), artifact(None));
     assert_eq!(to.referrers(&subject.digest).unwrap().len(), 1);
+    assert_eq!(to.referrers(&referrer.digest()).unwrap().len(), 1);
     assert_eq!(inspect(&to, built.index()).unwrap(), inspect(from.as_ref(), built.index()).unwrap());
 
     let again = copy(&from, built.index(), &to, &[ManifestRef::Tag("v2".to_owned())], union, &Watch::silent()).unwrap();

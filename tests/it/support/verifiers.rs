@@ -202,13 +202,29 @@ impl Field {
 
     /// Attaches an attestation of the type `https://example.com/review` to index and children with cosign.
     pub fn cosign_attest(&self, image: &str, key: &str) {
-        let predicate = self.write("predicate.json", b"{\"approved\": true}");
-        let private = ["--yes", "--tlog-upload=false", "--use-signing-config=false", "--allow-http-registry"];
-        for digest in self.manifests(image) {
-            let mut command = self.cosign();
-            command.arg("attest").args(private).args(["--key", &format!("{key}.key"), "--type", REVIEW, "--predicate"]).arg(&predicate);
-            run(command.arg(format!("{}@{digest}", repository(image))));
-        }
+        self.cosign_attest_type(image, key, REVIEW, &json!({"approved": true}));
+    }
+
+    /// Attaches an attestation to index and children with cosign.
+    pub fn cosign_attest_type(&self, image: &str, key: &str, predicate_type: &str, predicate: &Value) {
+        self.write("predicate.json", predicate.to_string().as_bytes());
+        let words = ["--use-signing-config=false", "--type", predicate_type];
+        self.manifests(image).iter().for_each(|digest| attest(self.cosign(), image, digest, key, &words));
+    }
+
+    /// Attaches such a one to the index alone as cosign 2 does, behind the tag `.att`.
+    pub fn cosign_attest_classic(&self, image: &str, key: &str) {
+        self.write("predicate.json", b"{\"approved\": true}");
+        attest(self.cosign2(), image, &self.manifests(image)[0], key, &["--type", REVIEW]);
+    }
+
+    /// Whether cosign finds one behind the tag `.att`.
+    pub fn cosign_attested_classic(&self, image: &str, key: &str) -> bool {
+        let mut command = self.cosign();
+        let words = ["--new-bundle-format=false", "--insecure-ignore-tlog=true", "--allow-http-registry", "--type", REVIEW];
+        let output = command.arg("verify-attestation").args(words).args(["--key", &format!("{key}.pub"), image]).output().unwrap();
+        assert!(output.status.success() || said(&output).contains("no matching attestations"), "{}", said(&output));
+        output.status.success()
     }
 
     /// The first bundle of an image, as a file at home.
@@ -262,8 +278,15 @@ impl Field {
     /// What oras prints.
     #[track_caller]
     pub fn oras(&self, words: &[&str]) -> Vec<u8> {
-        let (verb, rest) = words.split_at(if words[0] == "discover" { 1 } else { 2 });
-        run(self.at_home(clean_command(&self.oras, self.home.path())).args(verb).arg("--plain-http").args(rest)).stdout
+        run(&mut self.oras_command(words)).stdout
+    }
+
+    /// oras at home, over plain HTTP.
+    pub fn oras_command(&self, words: &[&str]) -> Command {
+        let (verb, rest) = words.split_at(if ["discover", "attach"].contains(&words[0]) { 1 } else { 2 });
+        let mut command = self.at_home(clean_command(&self.oras, self.home.path()));
+        command.args(verb).arg("--plain-http").args(rest);
+        command
     }
 
     /// Fails unless exactly these accept the image.
@@ -395,6 +418,13 @@ impl Field {
         fs::write(&file, bytes).unwrap();
         file
     }
+}
+
+/// Has a cosign sign `predicate.json` of its home about a manifest, without Sigstore's public services.
+fn attest(mut cosign: Command, image: &str, digest: &str, key: &str, words: &[&str]) {
+    let private = ["attest", "--yes", "--tlog-upload=false", "--allow-http-registry", "--predicate", "predicate.json"];
+    cosign.args(private).args(["--key", &format!("{key}.key")]).args(words);
+    run(cosign.arg(format!("{}@{digest}", repository(image))));
 }
 
 /// What cosign said, if it is of this type for each of the images.
