@@ -70,7 +70,7 @@ impl EmitArgs {
             Names::Repository => Match::Repository,
         };
         let request = EmitRequest { target, scopes: &scopes, keys, identities, trusted_root: root.as_ref(), names };
-        ui.data(emit(&request).map_err(wrong)?.trim_end())?;
+        ui.data(emit(&request).map_err(|error| wrong(&error))?.trim_end())?;
         if target == Target::PolicyJson {
             ui.say(
                 format!(
@@ -108,13 +108,13 @@ fn scopes(image: Option<&Location>, policy: Option<&Policy>) -> Result<Vec<Image
 }
 
 fn read_root(path: &std::path::Path) -> Result<TrustedRoot, CliError> {
-    let unreadable = |error: std::io::Error| wrong(EmitError::Root { what: format!("cannot be read: {error}") });
+    let unreadable = |error: std::io::Error| wrong(&EmitError::Root { what: format!("cannot be read: {error}") });
     let mut bytes = Vec::new();
     fs::File::open(path).and_then(|file| file.take(MAX_ROOT).read_to_end(&mut bytes)).map_err(unreadable)?;
-    TrustedRoot::parse(&bytes).map_err(wrong)
+    TrustedRoot::parse(&bytes).map_err(|error| wrong(&error))
 }
 
-fn wrong(error: EmitError) -> CliError {
+fn wrong(error: &EmitError) -> CliError {
     let hint = error.hint().unwrap_or_else(|| "docs/policy.md says what each consumer's policy can say".to_owned());
     CliError::usage(error.to_string(), hint)
 }

@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn a_rule_asks_for_the_attestation_that_it_judges() {
         let (provenance, sbom) = (Requirement::new(AttestationKind::Provenance), Requirement::new(AttestationKind::Sbom));
-        assert_eq!(requirements(&PolicyArgs::default(), &[AttestationKind::Sbom]), [sbom.clone()]);
+        assert_eq!(requirements(&PolicyArgs::default(), &[AttestationKind::Sbom]), vec![sbom.clone()]);
 
         let builder = PolicyArgs { builder: vec!["b".to_owned()], max_age: Some("1d".parse().unwrap()), ..PolicyArgs::default() };
         let both = provenance.with(Rule::Builder(vec!["b".to_owned()])).unwrap();

@@ -47,11 +47,11 @@ impl CompanionKind {
             Ok(Manifest::Index(index)) => return Self::Referrer { artifact_type: index.artifact_type },
             Err(_) => return Self::Referrer { artifact_type: None },
         };
-        match at {
-            ManifestRef::Tag(tag) if tag.ends_with(".sig") => Self::Signatures(manifest.layers.len()),
-            ManifestRef::Tag(tag) if tag.ends_with(".att") => Self::Attestations(manifest.layers.len()),
-            ManifestRef::Tag(_) => Self::Sbom,
-            ManifestRef::Digest(_) => Self::referrer(manifest),
+        let ManifestRef::Tag(tag) = at else { return Self::referrer(manifest) };
+        match tag.rsplit('.').next() {
+            Some("sig") => Self::Signatures(manifest.layers.len()),
+            Some("att") => Self::Attestations(manifest.layers.len()),
+            _ => Self::Sbom,
         }
     }
 

@@ -46,12 +46,9 @@ fn match_type(names: Match) -> &'static str {
 /// The file for `/etc/containers/registries.d` without which podman does not look for signatures in these registries:
 /// <https://github.com/containers/image/blob/main/docs/containers-registries.d.5.md>. A wildcard stands for no registry there.
 pub fn registries_d(scopes: &[ImageScope]) -> String {
-    let mut text = "docker:\n".to_owned();
     let mut names: Vec<String> = scopes.iter().map(ToString::to_string).collect();
     names.sort();
     names.dedup();
-    for name in names {
-        text.push_str(&format!("  \"{name}\":\n    use-sigstore-attachments: true\n"));
-    }
-    text
+    let entries = names.iter().map(|name| format!("  \"{name}\":\n    use-sigstore-attachments: true\n"));
+    ["docker:\n".to_owned()].into_iter().chain(entries).collect()
 }

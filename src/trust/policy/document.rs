@@ -35,7 +35,7 @@ struct File {
     #[serde(default)]
     keys: Option<Vec<Key>>,
     #[serde(default)]
-    identities: Option<Vec<Identity>>,
+    identities: Option<Vec<Holder>>,
     #[serde(default)]
     trusted_root: Option<String>,
     #[serde(default)]
@@ -55,7 +55,7 @@ struct Key {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Identity {
+struct Holder {
     identity: Option<String>,
     identity_regexp: Option<String>,
     issuer: Option<String>,
@@ -97,17 +97,17 @@ impl File {
             return Err(InvalidPolicy::Nobody);
         }
         let (keys, key_files) = keys(listed("keys", self.keys)?)?;
-        let identities = each("identities", listed("identities", self.identities)?, Identity::check)?;
+        let identities = each("identities", listed("identities", self.identities)?, Holder::check)?;
         if !identities.is_empty() && self.trusted_root.is_none() {
             return Err(InvalidPolicy::value("identities", "certificates need the authorities of a trustedRoot"));
         }
         Ok(Document {
-            scopes: each("images", listed("images", Some(self.images))?, scope)?,
+            scopes: each("images", listed("images", Some(self.images))?, |at, text| scope(at, &text))?,
             keys,
             key_files,
             identities,
             trusted_root: self.trusted_root.map(|path| filled("trustedRoot", path)).transpose()?.map(PathBuf::from),
-            consumers: each("consumers", listed("consumers", self.consumers)?, consumer)?.concat(),
+            consumers: each("consumers", listed("consumers", self.consumers)?, |at, word| consumer(at, &word))?.concat(),
             requirements: each("require", listed("require", self.require)?, Require::check)?,
             layers: self.layers,
         })
@@ -135,11 +135,11 @@ fn filled(at: &str, text: String) -> Result<String, InvalidPolicy> {
     }
 }
 
-fn scope(at: &str, text: String) -> Result<ImageScope, InvalidPolicy> {
+fn scope(at: &str, text: &str) -> Result<ImageScope, InvalidPolicy> {
     text.parse().map_err(|source| InvalidPolicy::Scope { at: at.to_owned(), source })
 }
 
-fn consumer(at: &str, word: String) -> Result<Vec<Consumer>, InvalidPolicy> {
+fn consumer(at: &str, word: &str) -> Result<Vec<Consumer>, InvalidPolicy> {
     if word == "all" {
         return Ok(Consumer::ALL.to_vec());
     }
@@ -168,11 +168,11 @@ fn keys(keys: Vec<Key>) -> Result<(Vec<PublicKey>, Vec<PathBuf>), InvalidPolicy>
     Ok((inline, files))
 }
 
-impl Identity {
-    fn check(at: &str, identity: Self) -> Result<CertificateIdentity, InvalidPolicy> {
+impl Holder {
+    fn check(at: &str, holder: Self) -> Result<CertificateIdentity, InvalidPolicy> {
         Ok(CertificateIdentity {
-            identity: expected(at, "identity", identity.identity, identity.identity_regexp)?,
-            issuer: expected(at, "issuer", identity.issuer, identity.issuer_regexp)?,
+            identity: expected(at, "identity", holder.identity, holder.identity_regexp)?,
+            issuer: expected(at, "issuer", holder.issuer, holder.issuer_regexp)?,
         })
     }
 }
