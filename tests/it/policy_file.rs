@@ -9,7 +9,7 @@ use modelcar::trust::Policy;
 use serde_json::{Value, json};
 
 use crate::support::verifiers::{Field, Host, REVIEW};
-use crate::support::{need_python, repo_root};
+use crate::support::{modelcar, need_python, repo_root, temp_dir};
 
 /// Judges each of the YAML texts that standard input lists.
 const JUDGE: &str = "
@@ -172,4 +172,28 @@ fn a_policy_asks_for_attestations_and_options_narrow_it() {
     expect(verify(&field, &image, &plain, &["--licence", "MIT"]), 3, "SBOM is required, and none is attached");
     expect(verify(&field, &image, &plain, &["--max-age", "30d"]), 2, "nothing to judge");
     expect(verify(&field, &image, "version: 1\nimagse: []\n", &[]), 2, "imagse");
+}
+
+#[test]
+fn a_policy_that_cannot_be_used_says_why_and_where() {
+    let home = temp_dir();
+    let ask = |policy: Option<&str>| {
+        let file = home.path().join("policy.yaml");
+        policy.map_or_else(|| drop(fs::remove_file(&file)), |policy| fs::write(&file, policy).unwrap());
+        let output =
+            modelcar(home.path()).current_dir(home.path()).args(["verify", "quay.io/m/iris:v1", "--policy", "policy.yaml"]).output();
+        let output = output.unwrap();
+        format!("exit code {}\n{}", output.status.code().unwrap(), said(&output))
+    };
+    let head = "version: 1\nimages: [quay.io/edge]\nkeys: [{file: cosign.pub}]\n";
+    let with = |rest: &str| ask(Some(&format!("{head}{rest}\n")));
+    let all = [
+        ask(None),
+        ask(Some(head)),
+        with("require: [{type: sbom, licence: [MIT]}]"),
+        with("require: [{type: sbom, builder: [x]}]"),
+        with("consumers: [docker]"),
+        ask(Some("version: 1\nimages: [quay.io/edge]\n")),
+    ];
+    insta::assert_snapshot!(all.join("\n"));
 }

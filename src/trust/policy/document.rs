@@ -75,7 +75,7 @@ struct Require {
 
 impl Document {
     pub(super) fn parse(text: &str) -> Result<Self, InvalidPolicy> {
-        let file: File = serde_saphyr::from_str_with_options(text, narrow()).map_err(Box::new)?;
+        let file: File = serde_saphyr::from_str_with_options(text, narrow()).map_err(|error| InvalidPolicy::yaml(&error))?;
         file.check()
     }
 }

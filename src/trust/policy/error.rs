@@ -1,9 +1,11 @@
 //! What can be wrong with a policy file.
 
+use std::io;
 use std::path::PathBuf;
 
 use super::InvalidScope;
 use crate::exit_code;
+use crate::trust::reason::shown;
 use crate::trust::{InvalidKey, KeyError};
 
 /// Why a policy could not be used.
@@ -17,7 +19,15 @@ pub enum PolicyError {
         path: PathBuf,
         /// Why.
         #[source]
-        source: Box<KeyError>,
+        source: io::Error,
+    },
+    /// More than a policy ever needs.
+    #[error("the policy {path} is larger than {limit} bytes")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The limit in bytes.
+        limit: u64,
     },
     /// Not UTF-8.
     #[error("the policy {path} is not text")]
@@ -49,9 +59,12 @@ pub enum PolicyError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidPolicy {
-    /// No YAML, or not these members: the parser's words name line and column.
-    #[error(transparent)]
-    Yaml(#[from] Box<serde_saphyr::Error>),
+    /// No YAML, or not these members.
+    #[error("{what}")]
+    Yaml {
+        /// The parser's words, with line and column.
+        what: String,
+    },
     /// A later edition than this program knows.
     #[error("version is {found}, and this modelcar reads version 1")]
     Version {
@@ -100,6 +113,14 @@ pub enum InvalidPolicy {
 }
 
 impl InvalidPolicy {
+    /// The parser's first line; those below it show the text again.
+    pub(super) fn yaml(error: &serde_saphyr::Error) -> Self {
+        let text = error.to_string();
+        let first = text.lines().next().unwrap_or_default();
+        let first = first.split(" --> ").next().unwrap_or_default();
+        Self::Yaml { what: shown(first.trim_start_matches("error: ")) }
+    }
+
     pub(super) fn value(at: impl Into<String>, what: impl Into<String>) -> Self {
         Self::Value { at: at.into(), what: what.into() }
     }
@@ -109,10 +130,10 @@ impl PolicyError {
     /// What the user can do.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Read { source, .. } => source.hint(),
+            Self::Read { .. } => Some("is it the right path? it is relative to where the command runs".to_owned()),
             Self::Key { source, .. } => source.hint(),
             Self::Invalid { source: InvalidPolicy::Nobody, .. } => Some("add `keys: [{file: cosign.pub}]`".to_owned()),
-            Self::NotText { .. } | Self::Invalid { .. } => Some("docs/policy.md describes every member".to_owned()),
+            Self::TooLarge { .. } | Self::NotText { .. } | Self::Invalid { .. } => Some("docs/policy.md describes every member".to_owned()),
         }
     }
 
@@ -120,7 +141,7 @@ impl PolicyError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Read { .. } => exit_code::FAILED,
-            Self::NotText { .. } | Self::Invalid { .. } => exit_code::USAGE,
+            Self::TooLarge { .. } | Self::NotText { .. } | Self::Invalid { .. } => exit_code::USAGE,
             Self::Key { source, .. } => source.exit_code(),
         }
     }

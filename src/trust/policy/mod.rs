@@ -16,6 +16,7 @@
 //! `document` is the file's text, `scope` the images, `duration` the ages, `kind` and `requirement` what must be attested, `rule` and
 //! `licence` what is asked of an attestation. All of it is pure but [`Policy::load`].
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 mod document;
@@ -34,10 +35,12 @@ pub use requirement::Requirement;
 pub use rule::{Rule, Unmet};
 pub use scope::{ImageScope, InvalidScope};
 
-use super::keys::read_file;
 use super::{CertificateIdentity, Consumer, PublicKey};
 use crate::oci::Reference;
 use document::Document;
+
+/// The largest policy that is read, in bytes.
+const MAX_FILE: u64 = 64 << 10;
 
 /// A policy file, its key files read.
 #[derive(Clone, Debug)]
@@ -58,11 +61,9 @@ impl Policy {
     /// # Errors
     /// A file that cannot be read, and the first thing that is wrong in it, with its place.
     pub fn load(path: &Path) -> Result<Self, PolicyError> {
-        let unreadable = |source| PolicyError::Read { path: path.to_owned(), source: Box::new(source) };
-        let bytes = read_file(path).map_err(unreadable)?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| PolicyError::NotText { path: path.to_owned() })?;
+        let text = read(path)?;
         let invalid = |source| PolicyError::Invalid { path: path.to_owned(), source };
-        Self::of(Document::parse(text).map_err(invalid)?, path)
+        Self::of(Document::parse(&text).map_err(invalid)?, path)
     }
 
     /// Whether a text is a policy, without the files that it names.
@@ -136,6 +137,17 @@ impl Policy {
     pub fn layers(&self) -> bool {
         self.layers
     }
+}
+
+/// The text of a file, however large it may claim to be.
+fn read(path: &Path) -> Result<String, PolicyError> {
+    let unreadable = |source| PolicyError::Read { path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    std::fs::File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(PolicyError::TooLarge { path: path.to_owned(), limit: MAX_FILE });
+    }
+    String::from_utf8(bytes).map_err(|_| PolicyError::NotText { path: path.to_owned() })
 }
 
 #[cfg(test)]

@@ -233,7 +233,7 @@ fn a_policy_that_is_too_large_is_not_read() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("policy.yaml");
     fs::write(&path, "#".repeat(65 << 10)).unwrap();
-    assert!(matches!(Policy::load(&path).unwrap_err(), PolicyError::Read { .. }));
+    assert!(matches!(Policy::load(&path).unwrap_err(), PolicyError::TooLarge { .. }));
     fs::write(&path, [0xff]).unwrap();
     assert!(matches!(Policy::load(&path).unwrap_err(), PolicyError::NotText { .. }));
 }
