@@ -3,21 +3,16 @@
 //! A layer that is annotated with its one file's digest is not read: the manifest vouches for the annotation as it does for the layer.
 //! Other layers are read whole, and verified, as far as they hold files of the model.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::io::{self, Read};
-use std::rc::Rc;
-
-use tar::{Archive, Entry, EntryType};
 
 use super::build::Built;
 use super::compose::{self, MODELS};
-use super::compress::{Compression, unpacked};
+use super::compress::Compression;
 use super::extract::below_models;
-use super::listing::{Guarded, MAX_HEADERS, list_layer};
+use super::layer_files::model_file_digests;
+use super::listing::list_layer;
 use super::{ImageError, platforms};
-use crate::model::MAX_FILES;
-use crate::oci::{Annotations, Descriptor, Digest, Hasher, Manifest, RawManifest};
+use crate::oci::{Annotations, Descriptor, Digest, Manifest, RawManifest};
 use crate::store::{Store, StoreError};
 
 /// An image without its bytes.
@@ -49,7 +44,7 @@ impl Contents {
         for (number, layer) in images.first().ok_or(ImageError::NoModels)?.layers.iter().enumerate() {
             match told(layer) {
                 Some((path, digest)) => drop(files.insert(path, digest)),
-                None if holds_models(store, layer, number)? => hash_layer(store, layer, &mut files)?,
+                None if holds_models(store, layer, number)? => files.extend(model_file_digests(store, layer)?),
                 None => {}
             }
         }
@@ -88,58 +83,6 @@ fn holds_models(store: &dyn Store, layer: &Descriptor, number: usize) -> Result<
     let entries = list_layer(store, layer, number)?.entries;
     // An entry that is refused is reported by the reading.
     Ok(entries.iter().any(|entry| !matches!(below_models(entry.name.as_bytes()), Ok(None))))
-}
-
-fn hash_layer(store: &dyn Store, layer: &Descriptor, files: &mut BTreeMap<String, Digest>) -> Result<(), ImageError> {
-    let mut blob = store.get_blob(layer)?;
-    let hashed = hash_entries(layer, &mut blob, files);
-    // The digest is known only at the very end; a wrong one explains whatever else went wrong.
-    io::copy(&mut blob, &mut io::sink()).map_err(|source| StoreError::reading(layer, store, source))?;
-    hashed
-}
-
-fn hash_entries(layer: &Descriptor, blob: &mut (dyn Read + Send), files: &mut BTreeMap<String, Digest>) -> Result<(), ImageError> {
-    let unpacking = |source| ImageError::Unpacking { digest: layer.digest, source };
-    let budget = Rc::new(Cell::new(MAX_HEADERS));
-    let mut archive = Archive::new(Guarded { inner: unpacked(layer, blob)?, budget: budget.clone() });
-    let mut entries = archive.entries().map_err(unpacking)?;
-    loop {
-        budget.set(MAX_HEADERS);
-        let Some(entry) = entries.next() else { return Ok(()) };
-        let mut entry = entry.map_err(unpacking)?;
-        budget.set(u64::MAX);
-        hash_entry(layer, &mut entry, files)?;
-        io::copy(&mut entry, &mut io::sink()).map_err(unpacking)?;
-    }
-}
-
-fn hash_entry<R: Read>(layer: &Descriptor, entry: &mut Entry<'_, R>, files: &mut BTreeMap<String, Digest>) -> Result<(), ImageError> {
-    let name = entry.path_bytes().into_owned();
-    let refuse =
-        |reason| ImageError::Entry { digest: layer.digest, path: String::from_utf8_lossy(&name).escape_debug().to_string(), reason };
-    let Some(path) = below_models(&name).map_err(refuse)? else { return Ok(()) };
-    let path = path.strip_prefix(MODELS).ok().and_then(|path| path.to_str()).unwrap_or_default().to_owned();
-    match entry.header().entry_type() {
-        EntryType::Directory => Ok(()),
-        _ if path.split('/').any(|name| name.starts_with(".wh.")) || path.is_empty() => Err(refuse("it deletes files of a lower layer")),
-        EntryType::Regular | EntryType::Continuous if files.len() >= MAX_FILES => Err(refuse("it is one file too many")),
-        EntryType::Regular | EntryType::Continuous => {
-            let digest = hash(entry).map_err(|source| ImageError::Unpacking { digest: layer.digest, source })?;
-            files.insert(path, digest);
-            Ok(())
-        }
-        _ => Err(refuse("it is a link or no file")),
-    }
-}
-
-fn hash(reader: &mut impl Read) -> io::Result<Digest> {
-    let (mut hasher, mut buffer) = (Hasher::default(), vec![0; 64 << 10]);
-    loop {
-        match reader.read(&mut buffer)? {
-            0 => return Ok(hasher.finish()),
-            count => hasher.update(&buffer[..count]),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ pub mod copy;
 pub mod extract;
 pub mod hash;
 pub mod inspect;
+pub mod layer_files;
 pub mod listing;
 pub mod model_files;
 pub mod plan;
