@@ -163,6 +163,10 @@ pub enum Reason {
 }
 
 impl Reason {
+    pub(super) fn malformed(what: &str) -> Self {
+        Self::Malformed { what: shown(what) }
+    }
+
     pub(super) fn attestation(predicate_type: &str) -> Self {
         Self::Attestation { predicate_type: shown(predicate_type) }
     }

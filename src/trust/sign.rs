@@ -183,18 +183,23 @@ impl Signing<'_> {
     }
 
     fn write_bundle(&mut self, subject: &Subject) -> Result<(), TrustError> {
-        let store = self.request.store;
-        let (at, outcome) = if let Some(found) = referrer::find(store, subject.digest(), &self.own)? {
-            (found, Outcome::AlreadyThere)
-        } else {
-            let bundle = self.request.signer.sign_statement(&dsse::signature_statement(subject.digest())?)?;
-            let signed = Attached::new(subject, dsse::COSIGN_SIGN, bundle)?;
-            signed.put(store)?;
-            (signed.digest(), Outcome::Added)
-        };
+        let (at, outcome) = ensure_bundle(self.request.store, subject, self.request.signer)?;
         self.report.push(subject, Format::Bundle, None, ManifestRef::Digest(at), outcome);
         Ok(())
     }
+}
+
+/// The bundle in which this signer signs a manifest, written where there is none.
+///
+/// Any bundle makes cosign, Kyverno and Conforma look at bundles alone, so whatever else is attached wants this one beside it.
+pub(super) fn ensure_bundle(store: &dyn Store, subject: &Subject, signer: &Signer) -> Result<(Digest, Outcome), TrustError> {
+    if let Some(found) = referrer::find(store, subject.digest(), &signer.trusted())? {
+        return Ok((found, Outcome::AlreadyThere));
+    }
+    let bundle = signer.sign_statement(&dsse::signature_statement(subject.digest())?)?;
+    let signed = Attached::new(subject, dsse::COSIGN_SIGN, bundle)?;
+    signed.put(store)?;
+    Ok((signed.digest(), Outcome::Added))
 }
 
 impl SignReport {

@@ -15,20 +15,35 @@ const BUNDLE_FAMILY: &str = "application/vnd.dev.sigstore.bundle";
 /// A bundle in its manifest, ready to be written.
 pub(in crate::trust) struct Attached {
     bundle: Vec<u8>,
+    config: Descriptor,
     manifest: RawManifest,
 }
+
+/// What a referrer with a bundle calls itself.
+pub(in crate::trust) struct Kind {
+    pub(in crate::trust) artifact_type: &'static str,
+    pub(in crate::trust) config: &'static str,
+}
+
+/// What cosign writes.
+const COSIGN: Kind = Kind { artifact_type: media_type::BUNDLE, config: media_type::EMPTY };
 
 impl Attached {
     /// A bundle with a statement of this kind, attached to its subject.
     pub(in crate::trust) fn new(subject: &Subject, predicate_type: &str, bundle: Vec<u8>) -> Result<Self, TrustError> {
-        let layer = Descriptor::of(media_type::BUNDLE, &bundle);
+        Self::as_kind(&COSIGN, subject, predicate_type, bundle)
+    }
+
+    /// The same under other types than cosign's.
+    pub(in crate::trust) fn as_kind(kind: &Kind, subject: &Subject, predicate_type: &str, bundle: Vec<u8>) -> Result<Self, TrustError> {
+        let (layer, config) = (Descriptor::of(media_type::BUNDLE, &bundle), Descriptor::of(kind.config, b"{}"));
         let manifest = ImageManifest {
-            artifact_type: Some(media_type::BUNDLE.to_owned()),
+            artifact_type: Some(kind.artifact_type.to_owned()),
             subject: Some(subject.descriptor.clone()),
             annotations: annotations(predicate_type),
-            ..ImageManifest::new(Descriptor::of(media_type::EMPTY, b"{}"), vec![layer])
+            ..ImageManifest::new(config.clone(), vec![layer])
         };
-        Ok(Self { bundle, manifest: RawManifest::image(&manifest)? })
+        Ok(Self { bundle, config, manifest: RawManifest::image(&manifest)? })
     }
 
     pub(in crate::trust) fn digest(&self) -> Digest {
@@ -37,7 +52,7 @@ impl Attached {
 
     /// Writes the blobs, then the manifest under its digest.
     pub(in crate::trust) fn put(&self, store: &dyn Store) -> Result<(), TrustError> {
-        store.put_blob(&Descriptor::of(media_type::EMPTY, b"{}"), &b"{}".to_vec())?;
+        store.put_blob(&self.config, &b"{}".to_vec())?;
         store.put_blob(&Descriptor::of(media_type::BUNDLE, &self.bundle), &self.bundle)?;
         Ok(store.put_manifest(&self.manifest, &ManifestRef::Digest(self.digest()))?)
     }
@@ -57,15 +72,34 @@ pub(in crate::trust) fn find(store: &dyn Store, digest: Digest, trusted: &Truste
 }
 
 /// Checks all bundles of a manifest: those that are listed, and those known otherwise.
-///
-/// Every referrer is opened, as cosign does, because the artifact type in the list is not to be relied on: some registries put
-/// the config's media type there (go-containerregistry's does), and `rh-model-signing` attaches bundles under a type of its own.
 pub(in crate::trust) fn examine(
     store: &dyn Store,
     digest: Digest,
     trusted: &Trusted,
     known: &[Digest],
 ) -> Result<Vec<Finding>, TrustError> {
+    look_at_all(store, digest, known, &mut |at, bundle| {
+        let (says, verdict) = match bundle {
+            Ok(bytes) => document::judge(&bytes, digest, trusted),
+            Err(reason) => (Says::Unknown, Verdict::Refused(reason)),
+        };
+        Some(Finding::new(at, says, verdict))
+    })
+}
+
+/// A bundle, or why it cannot be read, and the manifest that holds it; gives what is to be kept of it.
+type Look<'a, T> = dyn FnMut(Digest, Result<Vec<u8>, Reason>) -> Option<T> + 'a;
+
+/// Shows all bundles of a manifest, one after the other: 4096 of them at once would be 4 GiB.
+///
+/// Every referrer is opened, as cosign does, because the artifact type in the list is not to be relied on: some registries put
+/// the config's media type there (go-containerregistry's does), and `rh-model-signing` attaches bundles under a type of its own.
+pub(in crate::trust) fn look_at_all<T>(
+    store: &dyn Store,
+    digest: Digest,
+    known: &[Digest],
+    look: &mut Look<'_, T>,
+) -> Result<Vec<T>, TrustError> {
     // Their annotations, which may be megabytes, are not kept.
     let mut referrers: Vec<Descriptor> = store.referrers(&digest)?.iter().map(Descriptor::bare).collect();
     let count = referrers.len();
@@ -75,28 +109,25 @@ pub(in crate::trust) fn examine(
     let listed: Vec<Digest> = referrers.iter().map(|referrer| referrer.digest).collect();
     let unlisted = known.iter().filter(|known| !listed.contains(known));
     referrers.extend(unlisted.map(|known| Descriptor::new(media_type::MANIFEST, *known, 0)));
-    let judged = referrers.iter().map(|referrer| {
-        let judged = judge(store, referrer, digest, trusted)?;
-        Ok(judged.map(|(says, verdict)| Finding::new(referrer.digest, says, verdict)))
-    });
-    judged.filter_map(Result::transpose).collect()
+    let mut seen = Vec::new();
+    for referrer in &referrers {
+        if let Some(bundle) = read(store, referrer, digest)? {
+            seen.extend(look(referrer.digest, bundle));
+        }
+    }
+    Ok(seen)
 }
 
 /// None for a referrer that is no bundle at all.
-fn judge(store: &dyn Store, referrer: &Descriptor, digest: Digest, trusted: &Trusted) -> Result<Option<(Says, Verdict)>, TrustError> {
-    let refused = |reason| Ok(Some((Says::Unknown, Verdict::Refused(reason))));
+fn read(store: &dyn Store, referrer: &Descriptor, digest: Digest) -> Result<Option<Result<Vec<u8>, Reason>>, TrustError> {
     let raw = match fetch::manifest(store, referrer)? {
         Ok(raw) => raw,
-        Err(reason) => return refused(reason),
+        Err(reason) => return Ok(Some(Err(reason))),
     };
-    let layer = match bundle_layer(&raw, digest) {
-        Ok(Some(layer)) => layer,
-        Ok(None) => return Ok(None),
-        Err(reason) => return refused(reason),
-    };
-    match fetch::blob(store, &layer, document::MAX_BUNDLE)? {
-        Ok(bytes) => Ok(Some(document::judge(&bytes, digest, trusted))),
-        Err(reason) => refused(reason),
+    match bundle_layer(&raw, digest) {
+        Ok(Some(layer)) => fetch::blob(store, &layer, document::MAX_BUNDLE).map(Some),
+        Ok(None) => Ok(None),
+        Err(reason) => Ok(Some(Err(reason))),
     }
 }
 
