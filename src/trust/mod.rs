@@ -12,6 +12,7 @@
 //! | `bundle` | bundles: a signed statement, the document around it, the referrer that holds it |
 //! | `attest` | statements about an image: bill of materials, provenance, whatever else is said |
 //! | `signer`, `evidence` | who signs; whose signatures count, and what was found |
+//! | `model_signing` | the signed list of the model's own files |
 //! | `fetch`, `subject` | what is read from a [`Store`](crate::store::Store), and which manifests count |
 //! | `consumers`, `emit` | who reads signatures, what each makes of those that were found, and the policies that tell them to |
 //! | `policy` | the policy file: who is trusted for which images, and what must be attested |
@@ -35,6 +36,7 @@ mod fetch;
 mod keyless;
 mod keys;
 mod layers;
+pub mod model_signing;
 mod policy;
 mod reason;
 mod sign;

@@ -193,7 +193,7 @@ impl Signing<'_> {
 ///
 /// Any bundle makes cosign, Kyverno and Conforma look at bundles alone, so whatever else is attached wants this one beside it.
 pub(super) fn ensure_bundle(store: &dyn Store, subject: &Subject, signer: &Signer) -> Result<(Digest, Outcome), TrustError> {
-    if let Some(found) = referrer::find(store, subject.digest(), &signer.trusted())? {
+    if let Some(found) = referrer::find(store, subject.digest(), &signer.trusted()?)? {
         return Ok((found, Outcome::AlreadyThere));
     }
     let bundle = signer.sign_statement(&dsse::signature_statement(subject.digest())?)?;
