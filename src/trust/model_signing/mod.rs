@@ -19,6 +19,8 @@ mod certificates;
 mod error;
 mod files;
 mod statement;
+#[cfg(test)]
+mod testing;
 mod verify;
 
 pub use attach::{AttachReport, AttachRequest, AttachedSignature, attach};

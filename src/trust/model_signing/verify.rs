@@ -1,6 +1,6 @@
 //! Holding images and folders against model signatures.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
 use fs_err as fs;
@@ -238,9 +238,12 @@ fn path_below(folder: &Path, file: &Path) -> Option<String> {
 /// The real path, as far as it is there.
 fn resolved(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    match (path.canonicalize(), path.parent(), path.file_name()) {
-        (Ok(real), ..) => real,
-        (Err(_), Some(parent), Some(name)) => resolved(parent).join(name),
+    if let Ok(real) = path.canonicalize() {
+        return real;
+    }
+    match (path.components().next_back(), path.parent()) {
+        (Some(Component::Normal(name)), Some(parent)) => resolved(parent).join(name),
+        (Some(Component::ParentDir), Some(parent)) => resolved(parent).parent().map(Path::to_owned).unwrap_or_default(),
         _ => path,
     }
 }
