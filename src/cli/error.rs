@@ -8,6 +8,7 @@ use crate::model::ModelError;
 use crate::oci::InvalidLocation;
 use crate::rollout::RolloutError;
 use crate::store::StoreError;
+use crate::trust::model_signing::ModelSigningError;
 use crate::trust::{KeyError, TrustError};
 
 /// Why a verb did not do what it was asked.
@@ -40,6 +41,9 @@ pub enum CliError {
     /// From the trust room.
     #[error(transparent)]
     Trust(#[from] TrustError),
+    /// From model signing.
+    #[error(transparent)]
+    ModelSigning(#[from] ModelSigningError),
     /// From the rollout room.
     #[error(transparent)]
     Rollout(#[from] RolloutError),
@@ -127,6 +131,7 @@ impl CliError {
             Self::Store(error) => error.hint(),
             Self::Key(error) => error.hint(),
             Self::Trust(error) => error.hint(),
+            Self::ModelSigning(error) => error.hint(),
             Self::Rollout(error) => error.hint(),
             Self::Refused { hint, .. } => hint.clone(),
             Self::Unsigned { image, source } => {
@@ -153,6 +158,7 @@ impl CliError {
             Self::Store(error) => error.exit_code(),
             Self::Key(error) => error.exit_code(),
             Self::Trust(error) => error.exit_code(),
+            Self::ModelSigning(error) => error.exit_code(),
             Self::Rollout(error) => error.exit_code(),
             Self::Refused { .. } | Self::Lint { .. } => exit_code::REFUSED,
             Self::Unsigned { .. } | Self::Unattested { .. } => exit_code::UNSIGNED,

@@ -1,6 +1,6 @@
 //! `modelcar extract`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::CliError;
 use super::options::{self, RegistryArgs};
@@ -9,6 +9,7 @@ use crate::image::extract;
 use crate::oci::{Location, Platform};
 use crate::report::{Ui, timed, units};
 use crate::store::Access;
+use crate::trust::model_signing::SignatureFile;
 
 /// The verb's options.
 #[derive(Debug, clap::Args)]
@@ -22,6 +23,9 @@ pub(super) struct Args {
     /// The platform whose image is read [default: the first; all hold the same model]
     #[arg(long, value_name = "OS/ARCH")]
     platform: Option<Platform>,
+    /// Write the image's model signature (OpenSSF Model Signing) into this file, which must lie outside DIR
+    #[arg(long, value_name = "FILE")]
+    model_signature: Option<PathBuf>,
     #[command(flatten)]
     registry: RegistryArgs,
 }
@@ -29,10 +33,16 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
         let found = Found::at(&self.source, &self.registry, Access::Read)?;
+        let signature = self.model_signature.as_deref().map(|file| self.signature(&found, file)).transpose()?;
         let (extracted, time) = timed(|| extract::extract(found.store.as_ref(), &found.manifest, self.platform.as_ref(), &self.dir))?;
         let files = units::count(extracted.files, "file");
+        signature.iter().try_for_each(SignatureFile::write)?;
         ui.step("extract", format!("{files}, {} from {}", units::bytes(extracted.bytes), found.pinned()), time);
         ui.data(self.dir.display())?;
         Ok(())
+    }
+    /// Looked for before anything is extracted.
+    fn signature(&self, found: &Found, file: &Path) -> Result<SignatureFile, CliError> {
+        Ok(SignatureFile::of_image(found.store.as_ref(), &found.manifest, &self.dir, file)?)
     }
 }

@@ -1,8 +1,10 @@
 //! `modelcar verify`.
 
+use std::path::Path;
 use std::str::FromStr;
 
 use super::emit::EmitArgs;
+use super::model_signature::ModelSignatureArgs;
 use super::options::{self, Format, RegistryArgs};
 use super::policy::PolicyArgs;
 use super::resolve::Found;
@@ -17,9 +19,9 @@ use crate::trust::{AttestationKind, Consumer, Policy, Refusal, SignReport, Trust
 /// The verb's options.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The image
-    #[arg(value_name = "REF", value_parser = options::location, required_unless_present = "emit")]
-    image: Option<Location>,
+    /// The image; with --model-signature, a folder
+    #[arg(value_name = "REF", required_unless_present = "emit")]
+    what: Option<String>,
     /// The name that a classic signature must be for [default: the name asked for]
     #[arg(long, value_name = "REF")]
     identity: Option<String>,
@@ -37,6 +39,8 @@ pub(super) struct Args {
     policy: PolicyArgs,
     #[command(flatten)]
     emit: EmitArgs,
+    #[command(flatten)]
+    model: ModelSignatureArgs,
     #[command(flatten)]
     registry: RegistryArgs,
 }
@@ -97,10 +101,15 @@ impl Demands {
 
 impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
+        let what = self.what.as_deref().unwrap_or_default();
+        if self.model.is_asked() {
+            return self.model.verify(Path::new(what), &self.trusting.trusted(&what, &self.registry)?, ui);
+        }
         let policy = self.policy.load()?;
-        let image = match &self.image {
+        let image = self.what.as_deref().map(str::parse::<Location>).transpose()?;
+        let image = match &image {
             Some(image) if !self.emit.is_asked() => image,
-            image => return self.print_policy(ui, image.as_ref(), policy.as_ref()),
+            image => return self.emit.print(ui, image.as_ref(), policy.as_ref(), &self.trusting.keys(&what)?),
         };
         self.ensure_offline(image)?;
         let trusted = policy::trusted(policy.as_ref(), &self.trusting, image, &self.registry)?;
@@ -116,11 +125,6 @@ impl Args {
             ui.data(found.pinned())?;
         }
         Ok(())
-    }
-
-    fn print_policy(&self, ui: &Ui, image: Option<&Location>, policy: Option<&Policy>) -> Result<(), CliError> {
-        let keys = self.trusting.keys(&"no image")?;
-        self.emit.print(ui, image, policy, &keys)
     }
 
     /// A registry is a network, and so is a TUF mirror. Everything else that is read here is a file.

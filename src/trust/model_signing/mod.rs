@@ -8,7 +8,7 @@
 //! | `certificates` | chains and authorities, for signatures by certificate |
 //! | `bundle` | the signature around the statement: who signs, and who signed |
 //! | `attach` | puts it beside an image, never without an image signature |
-//! | `verify` | holds images and folders against it |
+//! | `verify`, `folder` | hold images and folders against it |
 //!
 //! In a registry it is a referrer under the types of `rh-model-signing`, whose `verify_image` finds it there. That tool's tag mode
 //! writes over classic signatures and is never used.
@@ -18,6 +18,7 @@ mod bundle;
 mod certificates;
 mod error;
 mod files;
+mod folder;
 mod statement;
 #[cfg(test)]
 mod testing;
@@ -28,5 +29,6 @@ pub use bundle::{BundleRefusal, ModelAuthor, ModelSigner, ModelTrust};
 pub use certificates::{Authorities, CertificateChain, InvalidCertificate};
 pub use error::ModelSigningError;
 pub use files::{Reading, files_of_folder, files_of_image};
+pub use folder::{SignatureFile, verify_folder};
 pub use statement::{Difference, IgnoredPaths, InvalidStatement, ModelFiles, PREDICATE_TYPE, Statement};
-pub use verify::{Accepted, ImageReport, ModelFinding, ModelRefusal, SignatureFile, signature_of_image, verify_folder, verify_image};
+pub use verify::{Accepted, ImageReport, ModelFinding, ModelRefusal, signature_of_image, verify_image};

@@ -1,17 +1,13 @@
-//! Holding images and folders against model signatures.
+//! Holding images against model signatures.
 
-use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
-
-use fs_err as fs;
 
 use super::bundle::{self, BundleRefusal, ModelAuthor, ModelTrust};
 use super::statement::{Difference, ModelFiles, Statement};
-use super::{ModelSigningError, Reading, files_of_folder, files_of_image};
+use super::{ModelSigningError, Reading, files_of_image};
 use crate::oci::{Digest, Platform, RawManifest};
 use crate::store::Store;
 use crate::trust::Reason;
-use crate::trust::bundle::document::MAX_BUNDLE;
 use crate::trust::bundle::referrer::look_at_all;
 use crate::trust::subject::{Subject, subjects};
 
@@ -112,7 +108,8 @@ fn judge(bytes: &[u8], files: &ModelFiles, trust: &ModelTrust<'_>, now: SystemTi
     accept(statement, by, files)
 }
 
-fn accept(statement: Statement, by: ModelAuthor, files: &ModelFiles) -> Result<Accepted, ModelRefusal> {
+/// A good signature is accepted if it is of these files.
+pub(super) fn accept(statement: Statement, by: ModelAuthor, files: &ModelFiles) -> Result<Accepted, ModelRefusal> {
     match statement.differences(files) {
         differences if differences.is_empty() => Ok(Accepted { by, statement }),
         differences => Err(ModelRefusal::Files(differences)),
@@ -147,46 +144,6 @@ impl ImageReport {
     }
 }
 
-/// A model signature in a file.
-#[derive(Clone, Debug)]
-pub struct SignatureFile {
-    /// Where it is: a file of this path is no part of the model.
-    pub path: PathBuf,
-    bytes: Vec<u8>,
-}
-
-impl SignatureFile {
-    /// Reads it; what is larger than any honest one is refused.
-    pub fn read(path: &Path) -> Result<Self, ModelSigningError> {
-        let reading = |source| ModelSigningError::Read { path: path.to_owned(), source };
-        let file = fs::File::open(path).map_err(reading)?;
-        let mut bytes = Vec::new();
-        std::io::Read::read_to_end(&mut std::io::Read::take(file, MAX_BUNDLE + 1), &mut bytes).map_err(reading)?;
-        if bytes.len() as u64 > MAX_BUNDLE {
-            let why = "a signature has at most 1 MiB";
-            return Err(ModelSigningError::Unsignable { path: path.to_owned(), why });
-        }
-        Ok(Self { path: path.to_owned(), bytes })
-    }
-
-    /// Takes the signature of an image, to be written beside the extracted model.
-    ///
-    /// # Errors
-    /// [`ModelSigningError::Inside`] if the file would be one of the model's, and unsigned; [`ModelSigningError::NoSignature`].
-    pub fn of_image(store: &dyn Store, manifest: &RawManifest, folder: &Path, path: &Path) -> Result<Self, ModelSigningError> {
-        let (bytes, statement) = signature_of_image(store, manifest)?;
-        match path_below(folder, path) {
-            Some(below) if !statement.ignored.covers(&below) => Err(ModelSigningError::Inside { signature: path.to_owned() }),
-            _ => Ok(Self { path: path.to_owned(), bytes }),
-        }
-    }
-
-    /// Writes it.
-    pub fn write(&self) -> Result<(), ModelSigningError> {
-        fs::write(&self.path, &self.bytes).map_err(|source| ModelSigningError::Write { path: self.path.clone(), source })
-    }
-}
-
 /// The first model signature of an image that is about its files, unchecked: whoever reads it decides whom to trust.
 ///
 /// # Errors
@@ -206,46 +163,6 @@ pub fn signature_of_image(store: &dyn Store, manifest: &RawManifest) -> Result<(
         }
     }
     Err(ModelSigningError::NoSignature { place: format!("{}@{}", store.name(), manifest.digest()) })
-}
-
-/// Holds a folder against a model signature.
-///
-/// # Errors
-/// Only if it could not be found out; a signature that does not pass is an answer.
-pub fn verify_folder(
-    folder: &Path,
-    signature: &SignatureFile,
-    trust: &ModelTrust<'_>,
-) -> Result<Result<Accepted, ModelRefusal>, ModelSigningError> {
-    let (statement, by) = match bundle::open(&signature.bytes, trust, SystemTime::now()) {
-        Ok(opened) => opened,
-        Err(refusal) => return Ok(Err(refusal.into())),
-    };
-    let ignored = match path_below(folder, &signature.path) {
-        Some(own) => statement.ignored.clone().with(own),
-        None => statement.ignored.clone(),
-    };
-    let files = files_of_folder(folder, &ignored)?;
-    Ok(accept(statement, by, &files))
-}
-
-/// The path of a file relative to a folder, with `/`, if it is in it. Neither need be there yet.
-fn path_below(folder: &Path, file: &Path) -> Option<String> {
-    let below = resolved(file).strip_prefix(resolved(folder)).ok()?.to_str()?.to_owned();
-    (!below.is_empty()).then_some(below)
-}
-
-/// The real path, as far as it is there.
-fn resolved(path: &Path) -> PathBuf {
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    if let Ok(real) = path.canonicalize() {
-        return real;
-    }
-    match (path.components().next_back(), path.parent()) {
-        (Some(Component::Normal(name)), Some(parent)) => resolved(parent).join(name),
-        (Some(Component::ParentDir), Some(parent)) => resolved(parent).parent().map(Path::to_owned).unwrap_or_default(),
-        _ => path,
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
-use std::fs as std_fs;
-
 use super::*;
 use crate::oci::ManifestRef;
-use crate::trust::model_signing::testing::{put_file, put_image, put_index, put_model};
+use crate::trust::model_signing::testing::{put_file, put_image, put_model};
 use crate::trust::model_signing::{AttachRequest, Authorities, ModelSigner, attach};
 use crate::trust::testing::MemoryStore;
 use crate::trust::{PrivateKey, Signer, Trusted};
@@ -96,92 +94,4 @@ fn a_damaged_signature_hides_no_good_one() {
     let report = report(&store, &image, &other.trusted());
     assert!(!report.is_accepted());
     assert!(report.refusals().iter().any(|reason| reason.to_string().contains("changed or lost")), "{report:?}");
-}
-
-/// A folder with the model of [`put_model`], and its signature beside it.
-struct Extracted {
-    home: tempfile::TempDir,
-    signer: Signer,
-}
-
-impl Extracted {
-    fn new() -> Self {
-        let (store, signer, home) = (MemoryStore::default(), signer(), tempfile::tempdir().unwrap());
-        let index = put_model(&store);
-        sign(&store, &index, &signer);
-        let extracted = Self { home, signer };
-        for (path, content) in [("1/model.onnx", "weights"), ("config.json", "{}"), ("a-b", "s")] {
-            extracted.write(path, content);
-        }
-        let file = extracted.home.path().join("model.sig");
-        SignatureFile::of_image(&store, &index, &extracted.folder(), &file).unwrap().write().unwrap();
-        extracted
-    }
-
-    fn folder(&self) -> PathBuf {
-        self.home.path().join("model")
-    }
-
-    fn write(&self, path: &str, content: &str) {
-        let file = self.folder().join(path);
-        std_fs::create_dir_all(file.parent().unwrap()).unwrap();
-        std_fs::write(file, content).unwrap();
-    }
-
-    fn verify_with(&self, signature: &Path, trusted: &Trusted) -> Result<Accepted, String> {
-        let trust = ModelTrust { trusted, authorities: &Authorities::default() };
-        verify_folder(&self.folder(), &SignatureFile::read(signature).unwrap(), &trust).unwrap().map_err(|refusal| refusal.to_string())
-    }
-
-    fn verify(&self) -> Result<Accepted, String> {
-        self.verify_with(&self.home.path().join("model.sig"), &self.signer.trusted())
-    }
-}
-
-#[test]
-fn an_extracted_folder_passes_and_each_change_is_named() {
-    let model = Extracted::new();
-    assert_eq!(model.verify().unwrap().statement.files.len(), 3);
-    let stranger = model.verify_with(&model.home.path().join("model.sig"), &signer().trusted()).unwrap_err();
-    assert!(stranger.contains("another key"), "{stranger}");
-    model.write("extra", "x");
-    assert_eq!(model.verify().unwrap_err(), "the model is not as signed: `extra` was added");
-    std_fs::remove_file(model.folder().join("extra")).unwrap();
-    model.write("a-b", "t");
-    assert_eq!(model.verify().unwrap_err(), "the model is not as signed: `a-b` was changed");
-    std_fs::remove_file(model.folder().join("a-b")).unwrap();
-    assert_eq!(model.verify().unwrap_err(), "the model is not as signed: `a-b` is missing");
-}
-
-/// The specification wants the signature itself left out, and nothing else.
-#[test]
-fn a_signature_inside_the_folder_is_no_unsigned_file_of_it() {
-    let model = Extracted::new();
-    let inside = model.folder().join("model.sig");
-    std_fs::copy(model.home.path().join("model.sig"), &inside).unwrap();
-    assert!(model.verify_with(&inside, &model.signer.trusted()).is_ok());
-    assert_eq!(model.verify().unwrap_err(), "the model is not as signed: `model.sig` was added");
-}
-
-#[test]
-fn is_not_written_where_it_would_be_an_unsigned_file() {
-    let (store, signer, home) = (MemoryStore::default(), signer(), tempfile::tempdir().unwrap());
-    let index = put_index(&store, &[put_image(&store, vec![put_file(&store, "a", "x")])]);
-    sign(&store, &index, &signer);
-    let folder = home.path().join("not there yet");
-    let take = |path: &str| SignatureFile::of_image(&store, &index, &folder, &folder.join(path));
-    for path in ["model.sig", "sub/model.sig", "../not there yet/x"] {
-        assert!(matches!(take(path), Err(ModelSigningError::Inside { .. })), "{path}");
-    }
-    for path in [".git/model.sig", "../model.sig", "../not there yet.sig"] {
-        assert!(take(path).is_ok(), "{path}");
-    }
-}
-
-#[test]
-fn a_huge_file_is_no_signature() {
-    let home = tempfile::tempdir().unwrap();
-    let file = home.path().join("model.sig");
-    std_fs::File::create(&file).unwrap().set_len(MAX_BUNDLE + 1).unwrap();
-    assert!(SignatureFile::read(&file).unwrap_err().to_string().contains("at most 1 MiB"));
 }
