@@ -31,6 +31,7 @@ mod layout;
 mod lint;
 mod llm_formats_agree_with_python;
 mod loads_through_the_modelcar_link;
+mod model_signing;
 mod nothing_is_sent_twice;
 mod onnx_agrees_with_python;
 mod onnx_inlined_is_the_same;
