@@ -6,15 +6,15 @@
 use std::cell::OnceCell;
 
 use super::bundle::{self, ModelSigner, ModelTrust};
+use super::files::model_subjects;
 use super::statement::{self, ModelFiles, PREDICATE_TYPE};
 use super::{Authorities, ModelSigningError, Reading, files_of_image};
-use crate::image::platforms;
-use crate::oci::{Descriptor, Digest, Platform, RawManifest};
+use crate::oci::{Digest, Platform, RawManifest};
 use crate::store::Store;
 use crate::trust::bundle::document::MAX_BUNDLE;
 use crate::trust::bundle::referrer::{Attached, Kind, look_at_all};
 use crate::trust::sign::ensure_bundle;
-use crate::trust::subject::{Subject, subjects};
+use crate::trust::subject::Subject;
 use crate::trust::{Outcome, Trusted};
 
 /// How `rh-model-signing` finds it: <https://pypi.org/project/rh-model-signing/>.
@@ -70,7 +70,7 @@ pub struct AttachedSignature {
 /// [`ModelSigningError::Incomplete`] once something may have been written; it tells what is in place.
 pub fn attach(request: &AttachRequest<'_>) -> Result<AttachReport, ModelSigningError> {
     let files = files_of_image(request.store, &request.manifest, request.reading)?;
-    let subjects: Vec<Subject> = subjects(&request.manifest)?.into_iter().filter(is_image_or_index(&request.manifest)).collect();
+    let subjects = model_subjects(&request.manifest)?;
     let statement = statement::write(request.name, &files)?;
     // Base64 makes four bytes of three, and the rest of a bundle takes some more.
     if statement.len() as u64 > MAX_BUNDLE / 4 * 3 - (64 << 10) {
@@ -83,15 +83,6 @@ pub fn attach(request: &AttachRequest<'_>) -> Result<AttachReport, ModelSigningE
     match attaching.write(&subjects) {
         Ok(()) => Ok(attaching.report),
         Err(source) => Err(ModelSigningError::Incomplete { attached: Box::new(attaching.report), source: Box::new(source) }),
-    }
-}
-
-/// Not what else an index lists, such as BuildKit's attestations.
-fn is_image_or_index(named: &RawManifest) -> impl Fn(&Subject) -> bool {
-    let named = named.digest();
-    move |subject| {
-        let entry = Descriptor { platform: subject.platform.clone(), ..subject.descriptor.clone() };
-        subject.digest() == named || platforms::is_image(&entry)
     }
 }
 

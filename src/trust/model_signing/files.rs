@@ -14,16 +14,22 @@ use super::ModelSigningError;
 use super::statement::{IgnoredPaths, ModelFiles, path_fault};
 use crate::image::layer_files::model_file_digests;
 use crate::image::{ImageError, platforms};
-use crate::model::{MAX_DEPTH, MAX_FILES};
+use crate::model::MAX_DEPTH;
 use crate::oci::{Descriptor, Digest, Hasher, ImageManifest, RawManifest};
 use crate::store::Store;
+use crate::trust::bundle::document::MAX_BUNDLE;
 use crate::trust::reason::shown;
+use crate::trust::subject::{Subject, subjects};
 
 const CONTENT_TYPE: &str = "olot.layer.content.type";
 const CONTENT_DIGEST: &str = "olot.layer.content.digest";
 const CONTENT_PATH: &str = "olot.layer.content.inlayerpath";
 /// Where the model lies in an image.
 const MODELS: &str = "/models/";
+/// What a file at least takes in a statement, beside its path, in bytes.
+const LEAST: u64 = 100;
+/// Of more files, nobody would read the signature.
+const MOST_FILES: usize = (MAX_BUNDLE / LEAST) as usize;
 /// How much is read at once, in bytes.
 const BUFFER: usize = 1 << 20;
 
@@ -53,6 +59,16 @@ pub fn files_of_image(store: &dyn Store, raw: &RawManifest, reading: Reading) ->
     if first.is_empty() { Err(ImageError::NoModels.into()) } else { Ok(first) }
 }
 
+/// What a model signature is attached to: what the reference names, and each image of an index. Not what else an index may list,
+/// such as BuildKit's attestations.
+pub(super) fn model_subjects(named: &RawManifest) -> Result<Vec<Subject>, ModelSigningError> {
+    let is_image = |subject: &Subject| {
+        let entry = Descriptor { platform: subject.platform.clone(), ..subject.descriptor.clone() };
+        subject.digest() == named.digest() || platforms::is_image(&entry)
+    };
+    Ok(subjects(named)?.into_iter().filter(is_image).collect())
+}
+
 /// Reads each layer once, however many images share it.
 struct LayerReader<'a> {
     store: &'a dyn Store,
@@ -65,9 +81,7 @@ impl LayerReader<'_> {
         let mut files = ModelFiles::new();
         for layer in &image.layers {
             files.extend(self.layer(layer)?);
-            if files.len() > MAX_FILES {
-                return Err(annotation(layer, "the model has more than 100000 files"));
-            }
+            refuse_too_many(&files)?;
         }
         files.retain(|path, _| !IgnoredPaths::default().covers(path));
         Ok(files)
@@ -90,9 +104,23 @@ impl LayerReader<'_> {
             return Ok(files.clone());
         }
         let files = model_file_digests(self.store, layer)?;
-        self.seen.insert(layer.digest, files.clone());
+        refuse_too_many(&files)?;
+        if self.seen.values().map(weight).sum::<u64>() + weight(&files) <= MAX_BUNDLE {
+            self.seen.insert(layer.digest, files.clone());
+        }
         Ok(files)
     }
+}
+
+/// What files at least take in a statement, in bytes.
+fn weight(files: &ModelFiles) -> u64 {
+    files.keys().map(|path| path.len() as u64 + LEAST).sum()
+}
+
+/// No signature of so many would be read by anybody, so nobody needs to hold them in memory.
+fn refuse_too_many(files: &ModelFiles) -> Result<(), ModelSigningError> {
+    let fits = weight(files) <= MAX_BUNDLE;
+    fits.then_some(()).ok_or(ModelSigningError::TooLarge { files: files.len(), limit: MAX_BUNDLE })
 }
 
 /// What a layer with one file says of it.
@@ -136,10 +164,14 @@ pub fn files_of_folder(folder: &Path, ignored: &IgnoredPaths) -> Result<ModelFil
             let digest = hash(&entry)?;
             files.insert(path, digest);
         }
-        if entry.depth() > MAX_DEPTH || files.len() > MAX_FILES {
-            return Err(unsignable(entry.path(), "the folder has more files or levels than a model"));
+        if entry.depth() > MAX_DEPTH {
+            return Err(unsignable(entry.path(), "it lies more than 64 folders deep"));
+        }
+        if files.len() > MOST_FILES {
+            break;
         }
     }
+    refuse_too_many(&files)?;
     if files.is_empty() { Err(ModelSigningError::Empty { place: folder.display().to_string() }) } else { Ok(files) }
 }
 

@@ -3,13 +3,14 @@
 use std::time::SystemTime;
 
 use super::bundle::{self, BundleRefusal, ModelAuthor, ModelTrust};
+use super::files::model_subjects;
 use super::statement::{Difference, ModelFiles, Statement};
 use super::{ModelSigningError, Reading, files_of_image};
 use crate::oci::{Digest, Platform, RawManifest};
 use crate::store::Store;
 use crate::trust::Reason;
 use crate::trust::bundle::referrer::look_at_all;
-use crate::trust::subject::{Subject, subjects};
+use crate::trust::subject::Subject;
 
 /// The most differences that a message shows.
 const MAX_SHOWN: usize = 5;
@@ -78,7 +79,7 @@ pub fn verify_image(
     reading: Reading,
 ) -> Result<ImageReport, ModelSigningError> {
     let files = files_of_image(store, manifest, reading)?;
-    let (subjects, now) = (subjects(manifest)?, SystemTime::now());
+    let (subjects, now) = (model_subjects(manifest)?, SystemTime::now());
     let mut findings = Vec::new();
     for subject in &subjects {
         let found = look_at_all(store, subject.digest(), &[], &mut |at, bytes| {
@@ -150,7 +151,7 @@ impl ImageReport {
 /// [`ModelSigningError::NoSignature`].
 pub fn signature_of_image(store: &dyn Store, manifest: &RawManifest) -> Result<(Vec<u8>, Statement), ModelSigningError> {
     let files = files_of_image(store, manifest, Reading::Annotations)?;
-    for subject in subjects(manifest)? {
+    for subject in model_subjects(manifest)? {
         let mut found = None;
         look_at_all(store, subject.digest(), &[], &mut |_, bytes| {
             let bytes = bytes.ok().filter(|_| found.is_none())?;

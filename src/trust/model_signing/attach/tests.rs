@@ -32,7 +32,7 @@ fn signs_index_and_images_and_each_is_found_alone() {
     let report = attach_to(&store, &index, &ModelSigner::new(&signer)).unwrap();
     assert_eq!((report.files, report.signatures.len(), report.image_signatures.len()), (3, 3, 3));
     assert_eq!(report.signatures.iter().map(|signature| signature.platform.is_some()).collect::<Vec<_>>(), [false, true, true]);
-    for subject in subjects(&index).unwrap() {
+    for subject in model_subjects(&index).unwrap() {
         let manifest = subject.fetch(&store).unwrap();
         assert!(is_accepted(&store, &manifest, &signer.trusted()), "{}", subject.digest());
         assert!(!is_accepted(&store, &manifest, &self::signer().trusted()), "{}", subject.digest());

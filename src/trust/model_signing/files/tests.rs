@@ -123,3 +123,13 @@ fn refuses_a_folder_with_what_is_no_plain_file() {
     assert!(refused(home.path()).contains("symbolic link"));
     assert!(refused(&home.path().join("nowhere")).contains("cannot read"));
 }
+
+/// They could not be signed by anybody, so a strange image cannot make us hold them.
+#[test]
+fn refuses_more_files_than_a_signature_can_name() {
+    let store = MemoryStore::default();
+    let names: Vec<String> = (0..=MOST_FILES).map(|number| format!("models/{number}")).collect();
+    let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "")).collect();
+    let error = of(&store, vec![put_layer(&store, &files, &[])], Reading::Annotations).unwrap_err();
+    assert!(error.starts_with("the model has 10486 files"), "{error}");
+}

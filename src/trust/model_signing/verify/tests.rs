@@ -58,7 +58,7 @@ fn a_long_list_of_differences_is_cut() {
 fn an_index_wants_its_own_signature_or_one_for_every_image() {
     let (store, signer) = (MemoryStore::default(), signer());
     let index = put_model(&store);
-    let images: Vec<RawManifest> = subjects(&index).unwrap()[1..].iter().map(|image| image.fetch(&store).unwrap()).collect();
+    let images: Vec<RawManifest> = model_subjects(&index).unwrap()[1..].iter().map(|image| image.fetch(&store).unwrap()).collect();
     for (image, accepted) in images.iter().zip([false, true]) {
         sign(&store, image, &signer);
         assert_eq!(report(&store, &index, &signer.trusted()).is_accepted(), accepted);
