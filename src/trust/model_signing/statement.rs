@@ -116,12 +116,12 @@ pub(super) fn write(name: &str, files: &ModelFiles) -> serde_json::Result<Vec<u8
 impl Statement {
     /// Reads a statement, whoever wrote it.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidStatement> {
-        let kind: Kind = serde_json::from_slice(bytes).map_err(malformed)?;
+        let kind: Kind = serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
         if kind.kind != STATEMENT || kind.predicate_type != PREDICATE_TYPE {
             let found = if kind.kind == STATEMENT { kind.predicate_type } else { kind.kind };
             return Err(InvalidStatement::OtherPredicate { found: shown(&found) });
         }
-        Self::of(serde_json::from_slice(bytes).map_err(malformed)?)
+        Self::of(serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?)
     }
 
     fn of(document: Document) -> Result<Self, InvalidStatement> {
@@ -154,8 +154,8 @@ fn distinct(listed: Vec<(String, Digest)>) -> Result<ModelFiles, InvalidStatemen
     Ok(files)
 }
 
-fn malformed(what: impl ToString) -> InvalidStatement {
-    InvalidStatement::Malformed { what: shown(&what.to_string()) }
+fn malformed(what: impl AsRef<str>) -> InvalidStatement {
+    InvalidStatement::Malformed { what: shown(what.as_ref()) }
 }
 
 fn bad_path(path: &str, why: &'static str) -> InvalidStatement {
@@ -163,7 +163,7 @@ fn bad_path(path: &str, why: &'static str) -> InvalidStatement {
 }
 
 fn digest_of_hex(hex: &str) -> Result<Digest, InvalidStatement> {
-    format!("sha256:{hex}").parse().map_err(malformed)
+    format!("sha256:{hex}").parse::<Digest>().map_err(|error| malformed(error.to_string()))
 }
 
 /// Why a path is not in the one form that the specification allows; none if it is.

@@ -62,7 +62,7 @@ fn refuses_files_that_hold_no_certificates_or_too_many() {
     let read = |text: &str| read_pem(text.as_bytes()).and_then(CertificateChain::of_der).unwrap_err().to_string();
     assert_eq!(read(""), "it holds no PEM certificates");
     assert_eq!(read(&PrivateKey::generate().unwrap().public().to_pem()), "it holds no PEM certificates");
-    let many = pem(&vec![&root.certificate; MAX_CERTIFICATES + 1]);
+    let many = pem(&[&root.certificate; MAX_CERTIFICATES + 1]);
     assert_eq!(read(&many), "it holds 17 certificates, at most 16 are read");
     let damaged = "-----BEGIN CERTIFICATE-----\nAQID\n-----END CERTIFICATE-----\n";
     assert!(read(damaged).contains("certificate 1 is damaged"));
