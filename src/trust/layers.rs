@@ -34,9 +34,9 @@ struct Listed<'a> {
 
 /// Reads and hashes every config and layer of these manifests, each once, as a stream.
 pub(super) fn rehash(store: &dyn Store, manifests: &[ManifestEvidence], watch: &Watch) -> Result<Layers, TrustError> {
-    let listed = list(store, manifests)?;
+    let (listed, refusals) = list(store, manifests)?;
     watch.tell(Event::Begun { hash: listed.iter().map(|listed| listed.blob.size).fold(0, u64::saturating_add), blobs: Vec::new() });
-    let mut layers = Layers { blobs: listed.len(), ..Layers::default() };
+    let mut layers = Layers { blobs: listed.len(), bytes: 0, refusals };
     for Listed { blob, manifest } in &listed {
         match hash(store, blob, watch) {
             Ok(bytes) => layers.bytes += bytes,
@@ -47,29 +47,35 @@ pub(super) fn rehash(store: &dyn Store, manifests: &[ManifestEvidence], watch: &
     Ok(layers)
 }
 
-fn list<'a>(store: &dyn Store, manifests: &'a [ManifestEvidence]) -> Result<Vec<Listed<'a>>, TrustError> {
-    let (mut listed, mut seen) = (Vec::new(), HashSet::new());
-    for manifest in manifests {
-        for blob in blobs(store, manifest)? {
-            // One digest with two sizes is wrong at least once, and found out.
-            if seen.insert((blob.digest, blob.size)) {
-                listed.push(Listed { blob, manifest });
+/// The blobs of all manifests, and the manifests whose blobs cannot be known.
+fn list<'a>(store: &dyn Store, manifests: &'a [ManifestEvidence]) -> Result<(Vec<Listed<'a>>, Vec<Refused>), TrustError> {
+    let (mut listed, mut refusals, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
+    for (number, manifest) in manifests.iter().enumerate() {
+        match document(store, manifest)? {
+            Some(Manifest::Image(image)) => {
+                let blobs = std::iter::once(image.config).chain(image.layers);
+                // One digest with two sizes is wrong at least once, and found out.
+                let fresh = blobs.filter(|blob| seen.insert((blob.digest, blob.size)));
+                listed.extend(fresh.map(|blob| Listed { blob: blob.bare(), manifest }));
             }
+            // What the first index lists is among the manifests; what another one in it lists is not.
+            Some(Manifest::Index(_)) if number > 0 => refusals.push(manifest.refused(Objection::Nested)),
+            Some(Manifest::Index(_)) | None => {}
         }
         if listed.len() > MAX_BLOBS {
             let (digest, count) = (manifest.digest, listed.len());
             return Err(TrustError::TooMany { what: "configs and layers", digest, count, limit: MAX_BLOBS });
         }
     }
-    Ok(listed)
+    Ok((listed, refusals))
 }
 
-fn blobs(store: &dyn Store, manifest: &ManifestEvidence) -> Result<Vec<Descriptor>, TrustError> {
+/// None if it is not there, which is refused elsewhere.
+fn document(store: &dyn Store, manifest: &ManifestEvidence) -> Result<Option<Manifest>, TrustError> {
     // Size and media type are not looked at here.
-    let Ok(raw) = fetch::manifest(store, &Descriptor::new("", manifest.digest, 0))? else { return Ok(Vec::new()) };
-    match raw.parse()? {
-        Manifest::Index(_) => Ok(Vec::new()),
-        Manifest::Image(image) => Ok(std::iter::once(&image.config).chain(&image.layers).map(Descriptor::bare).collect()),
+    match fetch::manifest(store, &Descriptor::new("", manifest.digest, 0))? {
+        Ok(raw) => Ok(Some(raw.parse()?)),
+        Err(_) => Ok(None),
     }
 }
 
@@ -144,5 +150,14 @@ mod tests {
             let layers = rehash(&store, &manifests, &Watch::silent()).unwrap();
             assert_eq!(layers.refusals, [manifests[2].refused(Objection::Blob { blob })]);
         }
+    }
+
+    #[test]
+    fn an_index_in_an_index_is_not_passed_over() {
+        let store = MemoryStore::default();
+        let inner = testing::index(&store);
+        let (first, second) = (evidence(&store, &inner).remove(0), evidence(&store, &inner).remove(0));
+        let layers = rehash(&store, &[first, second.clone()], &Watch::silent()).unwrap();
+        assert_eq!(layers.refusals, [second.refused(Objection::Nested)]);
     }
 }

@@ -50,6 +50,9 @@ pub enum Objection {
     /// An attestation that the caller asks for.
     #[error(transparent)]
     Unmet(Box<Unmet>),
+    /// An index in an index, whose manifests nobody has looked at.
+    #[error("an index inside the index: its configs and layers are not read")]
+    Nested,
     /// A blob that is not what the manifest says.
     #[error("changed or lost: blob {blob} cannot be read as its digest says")]
     Blob {
@@ -64,6 +67,7 @@ impl Objection {
         match self {
             Self::NoManifest | Self::Blob { .. } => "push the image again: what is there already is not sent twice",
             Self::NoneGood { reason, .. } | Self::Shadowed { reason } => of(reason),
+            Self::Nested => "list the images themselves in the index",
             Self::Hash { .. } => "sign with a P-256 key (`modelcar keygen`), which every consumer checks alike",
             Self::NoEmail { .. } => "sign with a key as well: `modelcar sign --key`",
             Self::NoRekorV1 => "sign with a key as well, or with a Rekor of version 1",
