@@ -193,7 +193,7 @@ fn keeps_what_rh_model_signing_put_on_the_tag_and_warns() {
     store.put_manifest(&raw, &image::tag(manifest.digest())).unwrap();
     let report = sign_as(&store, &manifest, &[NAME], &key).unwrap();
     let warning = report.warnings[0].to_string();
-    assert!(warning.contains(media_type::BUNDLE) && warning.contains("cosign 2"), "{warning}");
+    assert!(warning.contains(media_type::BUNDLE) && warning.contains("may replace all of them"), "{warning}");
     let merged = signature_image(&store, manifest.digest());
     assert_eq!(merged["layers"][0], squatter["layers"][0]);
     assert_eq!(merged["config"], squatter["config"]);
