@@ -22,6 +22,7 @@ mod hostile_files;
 mod hostile_registry;
 mod keyless;
 mod keyless_faults;
+mod keyless_is_accepted;
 mod keyless_real_verifiers;
 mod keyless_tuf;
 mod keys_are_cosigns;
