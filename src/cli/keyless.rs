@@ -11,8 +11,8 @@ use super::options::RegistryArgs;
 use crate::report::{Ui, timed};
 use crate::store::registry::Web;
 use crate::trust::{
-    CertificateIdentity, Certificates, Expected, KeylessError, Rekor, RekorVersion, RootSource, Services, Session, SessionOptions, Signer,
-    TokenSource, TrustError, TrustRoot, TufMirror, public_good_services, services_of_file,
+    CertificateIdentity, Certificates, Expected, KeylessError, Preflight, Rekor, RekorVersion, RootSource, Services, Session,
+    SessionOptions, Signer, TokenSource, TrustError, TrustRoot, TufMirror, public_good_services, services_of_file,
 };
 
 /// Signing with a short-lived certificate instead of a key.
@@ -113,20 +113,21 @@ impl KeylessArgs {
         self.fulcio_url.is_some() || self.signing_config.is_some() || root.names_services()
     }
 
-    /// Reads the token and shows what it says; the services are asked when there is something to sign.
+    /// Reads the token, shows what it says, and asks Fulcio whether it would believe it.
     pub(super) fn signer(&self, root: &RootArgs, registry: &RegistryArgs, ui: &Ui) -> Result<Signer, CliError> {
-        let ((session, preflight), time) = timed(|| self.session(root, registry))?;
+        let source = TokenSource::choose(self.identity_token_file.clone()).map_err(TrustError::from)?;
+        let (token, time) = timed(|| source.read().map_err(TrustError::from))?;
+        ui.step("token", token.described(), time);
+        let (session, preflight) = self.session(source, root, registry)?;
         preflight.warning().iter().for_each(|warning| ui.warn(warning));
-        ui.step("token", preflight, time);
         if root.source().is_none() {
             ui.note("no trusted root is named, so what the services answer is published without being verified: add --trusted-root");
         }
         Ok(Signer::Keyless(Box::new(session)))
     }
 
-    fn session(&self, root: &RootArgs, registry: &RegistryArgs) -> Result<(Session, crate::trust::Preflight), TrustError> {
+    fn session(&self, token: TokenSource, root: &RootArgs, registry: &RegistryArgs) -> Result<(Session, Preflight), TrustError> {
         let idle = Duration::from_secs(self.service_timeout);
-        let token = TokenSource::choose(self.identity_token_file.clone())?;
         let web = web(registry, idle)?;
         let services = self.services(root, &web)?;
         let root = root.load(registry, idle)?;

@@ -20,6 +20,8 @@
 //!
 //! Nothing is ever asked of the public <https://sigstore.dev> unless its services are named.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 mod annotations;
 mod certificates;
 mod error;
@@ -42,3 +44,8 @@ pub use services::{Rekor, RekorVersion, Services};
 pub use session::{Session, SessionOptions};
 pub use token::{Claims, Preflight, Token, TokenSource, fuzz as fuzz_token};
 pub use verify::Certificates;
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_secs()).unwrap_or_default()
+}

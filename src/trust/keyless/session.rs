@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use sigstore_bundle::BundleV03;
 use sigstore_types::{Artifact, Bundle, DsseEnvelope, DsseSignature, KeyId, PayloadBytes, Sha256Hash, SignatureBytes};
@@ -15,7 +15,7 @@ use super::fulcio::{self, Leaf};
 use super::rekor::{self, Signed};
 use super::root::{Evidence, TrustRoot};
 use super::token::{Preflight, Token, TokenSource};
-use super::{Certificates, Claims, KeylessError, Service, Services, annotations, tsa};
+use super::{Certificates, Claims, KeylessError, Service, Services, annotations, now, tsa};
 use crate::oci::Annotations;
 use crate::store::registry::Web;
 use crate::trust::bundle::dsse::{self, Statement};
@@ -178,10 +178,6 @@ fn subject(statement: &[u8]) -> Result<Artifact<'static>, TrustError> {
     let subject = Statement::parse(statement)?.subject();
     let hash = Sha256Hash::from_hex(subject.trim_start_matches("sha256:"));
     Ok(hash.map_err(|error| KeylessError::Key { why: format!("the statement is about nothing: {error}") })?.into())
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_secs()).unwrap_or_default()
 }
 
 fn rekor_gave(why: &str) -> KeylessError {

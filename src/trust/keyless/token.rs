@@ -116,6 +116,11 @@ impl Token {
         &self.claims
     }
 
+    /// What it says, in one line.
+    pub fn described(&self) -> String {
+        self.claims.described(super::now())
+    }
+
     /// The token itself, for the one request that it is meant for.
     pub(super) fn expose(&self) -> &str {
         &self.jwt
@@ -177,7 +182,18 @@ impl Claims {
             return Err(KeylessError::Expired { ago: now - self.expires });
         }
         self.ensure_audience(audience, "--oidc-client-id")?;
-        Ok(Preflight { claims: self.clone(), left: Duration::from_secs(self.expires - now) })
+        Ok(Preflight { left: Duration::from_secs(self.expires - now) })
+    }
+
+    /// The claims that matter, in one line. `now` is in seconds since 1970.
+    pub fn described(&self, now: u64) -> String {
+        let audience: Vec<String> = self.audience.iter().take(8).map(|audience| shown(audience)).collect();
+        let email = self.email.iter().map(|email| format!(", email {}", shown(email))).collect::<String>();
+        let exp = match self.expires.checked_sub(now) {
+            Some(left) => format!("in {}", span(left)),
+            None => format!("{} ago", span(now - self.expires)),
+        };
+        format!("iss {}, aud {}, sub {}{email}, exp {exp}", shown(&self.issuer), audience.join(" "), shown(&self.subject))
     }
 
     pub(super) fn ensure_audience(&self, expected: &str, who: &'static str) -> Result<(), KeylessError> {
@@ -198,7 +214,6 @@ fn seconds(exp: Option<f64>) -> Option<u64> {
 /// A token that may be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Preflight {
-    claims: Claims,
     left: Duration,
 }
 
@@ -210,18 +225,8 @@ impl Preflight {
     }
 }
 
-impl fmt::Display for Preflight {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Claims { issuer, subject, audience, .. } = &self.claims;
-        let audience: Vec<String> = audience.iter().take(8).map(|audience| shown(audience)).collect();
-        write!(f, "iss {}, aud {}, sub {}", shown(issuer), audience.join(" "), shown(subject))?;
-        self.claims.email.iter().try_for_each(|email| write!(f, ", email {}", shown(email)))?;
-        write!(f, ", exp in {}", span(self.left))
-    }
-}
-
-fn span(left: Duration) -> String {
-    match left.as_secs() {
+fn span(seconds: u64) -> String {
+    match seconds {
         seconds @ ..=119 => format!("{seconds} s"),
         seconds @ ..=7199 => format!("{} min", seconds / 60),
         seconds => format!("{} h", seconds / 3600),
@@ -236,7 +241,7 @@ fn not_jwt(place: &str, what: &'static str) -> KeylessError {
 #[doc(hidden)]
 pub fn fuzz(bytes: &[u8]) {
     if let Ok(token) = Token::parse(&String::from_utf8_lossy(bytes), "fuzz") {
-        let _ = token.claims.preflight("sigstore", 1_700_000_000).map(|preflight| preflight.to_string());
+        let _ = (token.claims.preflight("sigstore", 1_700_000_000), token.claims.described(1_700_000_000));
     }
 }
 
@@ -270,14 +275,15 @@ mod tests {
         let account = claims_of(&service_account());
         let preflight = account.preflight("sigstore", NOW).unwrap();
         assert_eq!(
-            preflight.to_string(),
+            account.described(NOW),
             "iss https://kubernetes.default.svc, aud sigstore, sub system:serviceaccount:ml:builder, exp in 60 min"
         );
         assert_eq!((preflight.warning(), account.principal()), (None, "system:serviceaccount:ml:builder"));
         let person = claims_of(&json!({"iss": "https://i", "sub": "1", "aud": "sigstore", "exp": 1.7e9 + 30.5, "email": "a@b.c"}));
         let preflight = person.preflight("sigstore", NOW).unwrap();
         assert_eq!(person.principal(), "a@b.c");
-        assert_eq!(preflight.to_string(), "iss https://i, aud sigstore, sub 1, email a@b.c, exp in 30 s");
+        assert_eq!(person.described(NOW), "iss https://i, aud sigstore, sub 1, email a@b.c, exp in 30 s");
+        assert!(person.described(NOW + 7300).ends_with("exp 2 h ago"));
         assert!(preflight.warning().unwrap().contains("30 s"));
     }
 
@@ -359,7 +365,8 @@ mod tests {
             let json = format!(r#"{{"iss":"i","sub":"s","aud":"sigstore","exp":{exp}}}"#);
             let text = format!("a.{}.b", URL_SAFE_NO_PAD.encode(json));
             if let Ok(token) = Token::parse(&text, "T") {
-                let _ = token.claims().preflight("sigstore", now).map(|preflight| (preflight.warning(), preflight.to_string()));
+                let _ = token.claims().preflight("sigstore", now).map(|preflight| preflight.warning());
+                let _ = token.claims().described(now);
             }
         }
     }
