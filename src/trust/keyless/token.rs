@@ -188,7 +188,7 @@ impl Claims {
     /// The claims that matter, in one line. `now` is in seconds since 1970.
     pub fn described(&self, now: u64) -> String {
         let audience: Vec<String> = self.audience.iter().take(8).map(|audience| shown(audience)).collect();
-        let email = self.email.iter().map(|email| format!(", email {}", shown(email))).collect::<String>();
+        let email = self.email.as_ref().map(|email| format!(", email {}", shown(email))).unwrap_or_default();
         let exp = match self.expires.checked_sub(now) {
             Some(left) => format!("in {}", span(left)),
             None => format!("{} ago", span(now - self.expires)),
