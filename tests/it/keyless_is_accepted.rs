@@ -18,10 +18,11 @@ struct Scene {
 }
 
 impl Scene {
-    /// An image that was signed with these services.
+    /// An image of its own that was signed with these services.
     fn signed(host: &Host, claims: &Claims, services: fn(&Sigstore) -> Vec<&str>) -> Self {
         let (home, sigstore) = (temp_dir(), Sigstore::start(&Options::default()));
-        let image = format!("{}/models/iris:v1", host.host);
+        let port = sigstore.fulcio_url.rsplit(':').next().unwrap();
+        let image = format!("{}/models/iris-{port}:v1", host.host);
         let write = |name: &str, text: String| std::fs::write(home.path().join(name), text).unwrap();
         write("root.json", sigstore.trusted_root().to_string());
         write("token", sigstore.token(claims));
