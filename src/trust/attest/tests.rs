@@ -73,7 +73,7 @@ fn an_attestation_never_leaves_an_image_without_a_bundle_signature() {
     let report = Asked::new(&store, &manifest, &key).attest(&[review("good")]).unwrap();
     assert_eq!((report.signatures_added(), report.added()), (1, 1));
     assert_eq!(report.attachments[0].what, Attached::Signature, "the signature comes first");
-    assert!(has_bundle_signature(&store, manifest.digest(), &key.trusted()));
+    assert!(has_bundle_signature(&store, manifest.digest(), &key.trusted().unwrap()));
 }
 
 #[test]
@@ -93,10 +93,10 @@ fn if_the_signature_cannot_be_written_neither_is_the_attestation() {
 fn a_signed_image_gets_no_second_signature() {
     let (store, key) = (MemoryStore::default(), key());
     let manifest = testing::index(&store);
-    sign(&SignRequest { store: &store, manifest: manifest.clone(), identities: &[NAME.to_owned()], signer: &key }).unwrap();
+    sign(&SignRequest { store: &store, manifest: manifest.clone(), identities: &[NAME.to_owned()], signer: &key, scope: Scope::All }).unwrap();
     let report = Asked::new(&store, &manifest, &key).attest(&[review("good")]).unwrap();
     assert_eq!((report.signatures_added(), report.added()), (0, 1));
-    let request = VerifyRequest { store: &store, manifest, trusted: &key.trusted(), identity: Some(NAME), just_signed: None };
+    let request = VerifyRequest { store: &store, manifest, trusted: &key.trusted().unwrap(), identity: Some(NAME), just_signed: None };
     assert!(verify(&request).unwrap().refusals().is_empty());
 }
 
@@ -145,8 +145,8 @@ fn all_forms_are_read_again_and_only_with_the_key() {
     Asked::new(&store, &manifest, &key).in_format(AttestationFormat::Both).attest(&[review("good")]).unwrap();
     let said = json!({"review": "good"}).to_string();
     let expected = [(AttachedAs::Bundle, said.clone()), (AttachedAs::Att, said)];
-    assert_eq!(accepted(&store, manifest.digest(), &key.trusted()), expected);
-    assert!(accepted(&store, manifest.digest(), &self::key().trusted()).is_empty());
+    assert_eq!(accepted(&store, manifest.digest(), &key.trusted().unwrap()), expected);
+    assert!(accepted(&store, manifest.digest(), &self::key().trusted().unwrap()).is_empty());
     assert_eq!(attestations(&store, manifest.digest(), &Trusted::default()).unwrap().len(), 2);
 }
 
@@ -157,9 +157,9 @@ fn only_what_is_named_is_attested_unless_all_is_asked_for() {
         let index = testing::index(&store);
         Asked { reach, ..Asked::new(&store, &index, &key) }.attest(&[review("good")]).unwrap();
         let manifests = ["amd64", "arm64"].map(|name| testing::image(&store, name).digest()).into_iter().chain([index.digest()]);
-        let counts: Vec<usize> = manifests.map(|digest| accepted(&store, digest, &key.trusted()).len()).collect();
+        let counts: Vec<usize> = manifests.map(|digest| accepted(&store, digest, &key.trusted().unwrap()).len()).collect();
         assert_eq!(counts, expected);
-        assert!(has_bundle_signature(&store, index.digest(), &key.trusted()));
+        assert!(has_bundle_signature(&store, index.digest(), &key.trusted().unwrap()));
     }
 }
 
@@ -204,7 +204,7 @@ fn a_predicate_that_does_not_fit_is_refused_before_anything_is_signed() {
     assert!(store.content() == before);
     // What is not refused is read again.
     fits(743 << 10).unwrap();
-    assert_eq!(accepted(&store, manifest.digest(), &key.trusted()).len(), 2);
+    assert_eq!(accepted(&store, manifest.digest(), &key.trusted().unwrap()).len(), 2);
 }
 
 /// An `.att` image with one layer.
@@ -248,10 +248,10 @@ fn what_does_not_pass_is_told_with_its_reason() {
     ];
     let store = MemoryStore::default();
     attach(&store, digest, media_type::DSSE_ENVELOPE, good.to_string().as_bytes(), Annotations::new());
-    assert!(matches!(examine_attached(&store, digest, &signer.trusted()).unwrap()[..], [Finding { verdict: Verdict::Accepted(_), .. }]));
+    assert!(matches!(examine_attached(&store, digest, &signer.trusted().unwrap()).unwrap()[..], [Finding { verdict: Verdict::Accepted(_), .. }]));
     for (envelope, annotations, expected) in table {
         attach(&store, digest, media_type::DSSE_ENVELOPE, envelope.to_string().as_bytes(), annotations);
-        let findings = examine_attached(&store, digest, &signer.trusted()).unwrap();
+        let findings = examine_attached(&store, digest, &signer.trusted().unwrap()).unwrap();
         let [Finding { verdict: Verdict::Refused(reason) | Verdict::Other(reason), .. }] = &findings[..] else { panic!("{findings:?}") };
         assert!(reason.to_string().contains(expected), "{expected}: {reason}");
     }

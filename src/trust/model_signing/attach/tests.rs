@@ -34,8 +34,8 @@ fn signs_index_and_images_and_each_is_found_alone() {
     assert_eq!(report.signatures.iter().map(|signature| signature.platform.is_some()).collect::<Vec<_>>(), [false, true, true]);
     for subject in model_subjects(&index).unwrap() {
         let manifest = subject.fetch(&store).unwrap();
-        assert!(is_accepted(&store, &manifest, &signer.trusted()), "{}", subject.digest());
-        assert!(!is_accepted(&store, &manifest, &self::signer().trusted()), "{}", subject.digest());
+        assert!(is_accepted(&store, &manifest, &signer.trusted().unwrap()), "{}", subject.digest());
+        assert!(!is_accepted(&store, &manifest, &self::signer().trusted().unwrap()), "{}", subject.digest());
     }
 }
 
@@ -45,14 +45,14 @@ fn is_never_without_an_image_signature_in_a_bundle() {
     let (store, signer) = (MemoryStore::default(), signer());
     let image = put_image(&store, vec![put_file(&store, "a", "x")]);
     attach_to(&store, &image, &ModelSigner::new(&signer)).unwrap();
-    assert_eq!(image_signatures(&store, image.digest(), &signer.trusted()), 1);
+    assert_eq!(image_signatures(&store, image.digest(), &signer.trusted().unwrap()), 1);
 
     let signed = put_image(&store, vec![put_file(&store, "b", "x")]);
     let identities = ["q.io/org/iris:v1".to_owned()];
-    sign(&SignRequest { store: &store, manifest: signed.clone(), identities: &identities, signer: &signer }).unwrap();
+    sign(&SignRequest { store: &store, manifest: signed.clone(), identities: &identities, signer: &signer, scope: Scope::All }).unwrap();
     let report = attach_to(&store, &signed, &ModelSigner::new(&signer)).unwrap();
     assert!(report.image_signatures.iter().all(|(_, outcome)| *outcome == Outcome::AlreadyThere));
-    assert_eq!(image_signatures(&store, signed.digest(), &signer.trusted()), 1);
+    assert_eq!(image_signatures(&store, signed.digest(), &signer.trusted().unwrap()), 1);
 }
 
 #[test]

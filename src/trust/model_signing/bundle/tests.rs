@@ -26,7 +26,7 @@ fn opened(bundle: &[u8], trusted: &Trusted, authorities: &Authorities) -> Result
 }
 
 fn by_key(bundle: &[u8], signer: &Signer) -> Result<ModelAuthor, String> {
-    opened(bundle, &signer.trusted(), &Authorities::default())
+    opened(bundle, &signer.trusted().unwrap(), &Authorities::default())
 }
 
 /// A chain for this key, and the authority above it; in files, as users have them.
@@ -111,7 +111,7 @@ fn every_change_is_found() {
     let signers = [ModelSigner::new(&signer), ModelSigner::with_chain(&signer, chain).unwrap()];
     for (by, (pointer, value, reason)) in signers.iter().flat_map(|by| table.iter().map(move |row| (by, row))) {
         let changed = with(&by.sign(&payload()).unwrap(), pointer, value.clone());
-        let refusal = opened(&changed, &signer.trusted(), &authorities).unwrap_err();
+        let refusal = opened(&changed, &signer.trusted().unwrap(), &authorities).unwrap_err();
         assert!(refusal.contains(reason), "{pointer} (chain: {}): {refusal}", by.has_chain());
     }
 }

@@ -49,7 +49,7 @@ impl Extracted {
     }
 
     fn verify(&self) -> Result<Accepted, String> {
-        self.verify_with(&self.home.path().join("model.sig"), &self.signer.trusted())
+        self.verify_with(&self.home.path().join("model.sig"), &self.signer.trusted().unwrap())
     }
 }
 
@@ -57,7 +57,7 @@ impl Extracted {
 fn an_extracted_folder_passes_and_each_change_is_named() {
     let model = Extracted::new();
     assert_eq!(model.verify().unwrap().statement.files.len(), 3);
-    let stranger = model.verify_with(&model.home.path().join("model.sig"), &signer().trusted()).unwrap_err();
+    let stranger = model.verify_with(&model.home.path().join("model.sig"), &signer().trusted().unwrap()).unwrap_err();
     assert!(stranger.contains("another key"), "{stranger}");
     model.write("extra", "x");
     assert_eq!(model.verify().unwrap_err(), "the model is not as signed: `extra` was added");
@@ -74,7 +74,7 @@ fn a_signature_inside_the_folder_is_no_unsigned_file_of_it() {
     let model = Extracted::new();
     let inside = model.folder().join("model.sig");
     fs::copy(model.home.path().join("model.sig"), &inside).unwrap();
-    assert!(model.verify_with(&inside, &model.signer.trusted()).is_ok());
+    assert!(model.verify_with(&inside, &model.signer.trusted().unwrap()).is_ok());
     assert_eq!(model.verify().unwrap_err(), "the model is not as signed: `model.sig` was added");
 }
 

@@ -31,16 +31,16 @@ fn names_every_file_that_is_not_as_signed() {
     let image = |files: &[(&str, &str)]| put_image(&store, files.iter().map(|(path, content)| put_file(&store, path, content)).collect());
     let original = image(&[("a", "x"), ("b", "y")]);
     sign(&store, &original, &signer);
-    assert!(report(&store, &original, &signer.trusted()).is_accepted());
+    assert!(report(&store, &original, &signer.trusted().unwrap()).is_accepted());
     for (files, reason) in [
         (vec![("a", "changed"), ("b", "y")], "`a` was changed"),
         (vec![("a", "x")], "`b` is missing"),
         (vec![("a", "x"), ("b", "y"), ("c", "z")], "`c` was added"),
     ] {
         let twin = image(&files);
-        assert!(report(&store, &twin, &signer.trusted()).findings.is_empty(), "it has a signature of its own");
+        assert!(report(&store, &twin, &signer.trusted().unwrap()).findings.is_empty(), "it has a signature of its own");
         transplant(&store, &original, &twin);
-        let report = report(&store, &twin, &signer.trusted());
+        let report = report(&store, &twin, &signer.trusted().unwrap());
         assert!(!report.is_accepted());
         assert_eq!(report.refusals()[0].to_string(), format!("the model is not as signed: {reason}"));
     }
@@ -61,7 +61,7 @@ fn an_index_wants_its_own_signature_or_one_for_every_image() {
     let images: Vec<RawManifest> = model_subjects(&index).unwrap()[1..].iter().map(|image| image.fetch(&store).unwrap()).collect();
     for (image, accepted) in images.iter().zip([false, true]) {
         sign(&store, image, &signer);
-        assert_eq!(report(&store, &index, &signer.trusted()).is_accepted(), accepted);
+        assert_eq!(report(&store, &index, &signer.trusted().unwrap()).is_accepted(), accepted);
     }
 }
 
@@ -70,9 +70,9 @@ fn other_bundles_are_no_model_signatures() {
     let (store, signer) = (MemoryStore::default(), signer());
     let index = put_model(&store);
     let identities = ["q.io/org/iris:v1".to_owned()];
-    crate::trust::sign(&crate::trust::SignRequest { store: &store, manifest: index.clone(), identities: &identities, signer: &signer })
+    crate::trust::sign(&crate::trust::SignRequest { store: &store, manifest: index.clone(), identities: &identities, signer: &signer, scope: Scope::All })
         .unwrap();
-    let report = report(&store, &index, &signer.trusted());
+    let report = report(&store, &index, &signer.trusted().unwrap());
     assert!(report.findings.is_empty() && report.refusals().is_empty() && !report.is_accepted());
     assert!(matches!(signature_of_image(&store, &index), Err(ModelSigningError::NoSignature { .. })));
 }
@@ -84,14 +84,14 @@ fn a_damaged_signature_hides_no_good_one() {
     for signer in [&signer, &other] {
         sign(&store, &image, signer);
     }
-    let damaged = report(&store, &image, &other.trusted()).accepted().next().unwrap().at;
+    let damaged = report(&store, &image, &other.trusted().unwrap()).accepted().next().unwrap().at;
     let layer = match store.get_manifest(&ManifestRef::Digest(damaged)).unwrap().parse().unwrap() {
         crate::oci::Manifest::Image(manifest) => manifest.layers[0].digest,
         crate::oci::Manifest::Index(_) => panic!("an index"),
     };
     store.tamper(|content| content.blobs.get_mut(&layer).unwrap()[9] ^= 1);
-    assert!(report(&store, &image, &signer.trusted()).is_accepted());
-    let report = report(&store, &image, &other.trusted());
+    assert!(report(&store, &image, &signer.trusted().unwrap()).is_accepted());
+    let report = report(&store, &image, &other.trusted().unwrap());
     assert!(!report.is_accepted());
     assert!(report.refusals().iter().any(|reason| reason.to_string().contains("changed or lost")), "{report:?}");
 }
