@@ -30,7 +30,10 @@ impl ModelSignatureArgs {
     pub(super) fn verify(&self, folder: &Path, trusted: &Trusted, ui: &Ui) -> Result<(), CliError> {
         let Some(signature) = &self.model_signature else { return Ok(()) };
         if trusted.is_nobody() && self.certificate_chain.is_empty() {
-            return Err(CliError::usage("nobody is named whose model signature counts", "add --key cosign.pub, or --certificate-chain ca.pem"));
+            return Err(CliError::usage(
+                "nobody is named whose model signature counts",
+                "add --key cosign.pub, or --certificate-chain ca.pem",
+            ));
         }
         let authorities = self.authorities()?;
         let trust = ModelTrust { trusted, authorities: &authorities };

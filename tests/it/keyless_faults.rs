@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use modelcar::oci::{Location, RawManifest};
+use modelcar::oci::{Location, RawManifest, Timestamp};
 use modelcar::store::registry::Web;
 use modelcar::store::{self, Access, Store, StoreOptions};
 use modelcar::trust::{
-    Certificates, Expected, Format, Rekor, RekorVersion, Services, Session, SessionOptions, SignReport, SignRequest, Signer, TokenSource,
-    TrustError, TrustRoot, Trusted, VerifyRequest, sign, verify,
+    Certificates, Consumer, Expected, Format, Rekor, RekorVersion, Scope, Services, Session, SessionOptions, SignReport, SignRequest,
+    Signer, TokenSource, TrustError, TrustRoot, Trusted, VerifyRequest, sign, verify,
 };
 use serde_json::{Value, json};
 
@@ -65,7 +65,13 @@ impl Bench {
     }
 
     fn sign_by(&self, signer: &Signer) -> Result<SignReport, TrustError> {
-        sign(&SignRequest { store: self.store.as_ref(), manifest: self.manifest.clone(), identities: &[NAME.to_owned()], signer })
+        sign(&SignRequest {
+            store: self.store.as_ref(),
+            manifest: self.manifest.clone(),
+            identities: &[NAME.to_owned()],
+            signer,
+            scope: Scope::All,
+        })
     }
 
     fn sign(&self) -> Result<SignReport, TrustError> {
@@ -79,7 +85,18 @@ impl Bench {
         };
         let trusted = Trusted { certificates: Some(Certificates::new(vec![whose], Self::root(root))), ..Trusted::default() };
         let (store, manifest) = (self.store.as_ref(), self.manifest.clone());
-        let report = verify(&VerifyRequest { store, manifest, trusted: &trusted, identity: Some(NAME), just_signed: None }).unwrap();
+        let request = VerifyRequest {
+            store,
+            manifest,
+            trusted: &trusted,
+            identity: Some(NAME),
+            consumers: &[Consumer::CosignV3],
+            required: &[],
+            now: Timestamp::now(),
+            layers: None,
+            just_signed: None,
+        };
+        let report = verify(&request).unwrap();
         report.refusals().is_empty()
     }
 

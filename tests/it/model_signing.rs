@@ -138,7 +138,7 @@ impl Bench {
     /// Whether modelcar accepts the model signature by the key, whichever way the image is read.
     fn is_accepted(&self, image: &str) -> bool {
         let (store, manifest) = open(image);
-        let trusted = self.signer.trusted();
+        let trusted = self.signer.trusted().unwrap();
         let trust = ModelTrust { trusted: &trusted, authorities: &Authorities::default() };
         let [quick, whole] = [Reading::Annotations, Reading::Layers]
             .map(|reading| verify_image(store.as_ref(), &manifest, &trust, reading).unwrap().is_accepted());

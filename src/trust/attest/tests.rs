@@ -4,11 +4,13 @@ use serde_json::{Value, json};
 
 use super::attach::attest_with;
 use super::*;
-use crate::oci::{Annotations, Descriptor, ImageManifest, media_type};
+use crate::oci::{Annotations, Descriptor, ImageManifest, Timestamp, media_type};
 use crate::trust::bundle::referrer;
 use crate::trust::classic::image;
 use crate::trust::testing::{self, Meddled, MemoryStore};
-use crate::trust::{Finding, PrivateKey, Reason, Says, SignRequest, TrustError, Trusted, Verdict, VerifyRequest, sign, verify};
+use crate::trust::{
+    Consumer, Finding, PrivateKey, Reason, Says, Scope, SignRequest, TrustError, Trusted, Verdict, VerifyRequest, sign, verify,
+};
 
 const REVIEW: &str = "https://example.com/review";
 const NAME: &str = "q.io/org/iris:v1";
@@ -93,10 +95,21 @@ fn if_the_signature_cannot_be_written_neither_is_the_attestation() {
 fn a_signed_image_gets_no_second_signature() {
     let (store, key) = (MemoryStore::default(), key());
     let manifest = testing::index(&store);
-    sign(&SignRequest { store: &store, manifest: manifest.clone(), identities: &[NAME.to_owned()], signer: &key, scope: Scope::All }).unwrap();
+    sign(&SignRequest { store: &store, manifest: manifest.clone(), identities: &[NAME.to_owned()], signer: &key, scope: Scope::All })
+        .unwrap();
     let report = Asked::new(&store, &manifest, &key).attest(&[review("good")]).unwrap();
     assert_eq!((report.signatures_added(), report.added()), (0, 1));
-    let request = VerifyRequest { store: &store, manifest, trusted: &key.trusted().unwrap(), identity: Some(NAME), just_signed: None };
+    let request = VerifyRequest {
+        store: &store,
+        manifest,
+        trusted: &key.trusted().unwrap(),
+        identity: Some(NAME),
+        consumers: &Consumer::DEFAULT,
+        required: &[],
+        now: Timestamp::default(),
+        layers: None,
+        just_signed: None,
+    };
     assert!(verify(&request).unwrap().refusals().is_empty());
 }
 
@@ -248,7 +261,10 @@ fn what_does_not_pass_is_told_with_its_reason() {
     ];
     let store = MemoryStore::default();
     attach(&store, digest, media_type::DSSE_ENVELOPE, good.to_string().as_bytes(), Annotations::new());
-    assert!(matches!(examine_attached(&store, digest, &signer.trusted().unwrap()).unwrap()[..], [Finding { verdict: Verdict::Accepted(_), .. }]));
+    assert!(matches!(
+        examine_attached(&store, digest, &signer.trusted().unwrap()).unwrap()[..],
+        [Finding { verdict: Verdict::Accepted(_), .. }]
+    ));
     for (envelope, annotations, expected) in table {
         attach(&store, digest, media_type::DSSE_ENVELOPE, envelope.to_string().as_bytes(), annotations);
         let findings = examine_attached(&store, digest, &signer.trusted().unwrap()).unwrap();

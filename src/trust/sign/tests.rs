@@ -36,6 +36,7 @@ fn is_verified(store: &dyn Store, manifest: &RawManifest, trusted: &Trusted, nam
         identity: Some(name),
         consumers: &Consumer::ALL[..7],
         required: &[],
+        now: crate::oci::Timestamp::default(),
         layers: None,
         just_signed: None,
     };

@@ -7,7 +7,7 @@ use crate::oci::{Descriptor, Digest, ManifestRef, media_type};
 use crate::trust::bundle::dsse;
 use crate::trust::classic::image;
 use crate::trust::testing::{self, Content, Meddled, MemoryStore};
-use crate::trust::{Format, PrivateKey, PublicKey, Reason, Scope, SignRequest, Signer, sign};
+use crate::trust::{AttestationKind, Format, PrivateKey, PublicKey, Reason, Scope, SignRequest, Signer, sign};
 
 const NAME: &str = "q.io/org/iris:v1";
 /// A reader of each format that reads no other.
@@ -56,6 +56,7 @@ impl Signed {
             identity: Some(NAME),
             consumers: &READERS,
             required: &[],
+            now: crate::oci::Timestamp::default(),
             layers: None,
             just_signed: None,
         }
@@ -369,7 +370,7 @@ fn an_image_that_a_consumer_would_take_unsigned_is_refused_by_modelcar_itself() 
         bundle["dsseEnvelope"]["signatures"][0]["sig"] = STANDARD.encode(signature.unwrap()).into();
     });
     let trusted = signed.trusted();
-    let review = [Requirement::Other("https://example.com/review".to_owned())];
+    let review = [Requirement::new(AttestationKind::Other("https://example.com/review".to_owned()))];
     let request = VerifyRequest { consumers: &[Consumer::CosignV3], required: &review, ..signed.request(&trusted) };
     let report = verify(&request).unwrap();
     let cosign = report.judgements.iter().find(|judgement| judgement.consumer == Consumer::CosignV3).unwrap();
@@ -386,7 +387,7 @@ fn an_image_that_a_consumer_would_take_unsigned_is_refused_by_modelcar_itself() 
 fn an_attestation_that_is_asked_for_has_to_be_there() {
     let signed = signed_image();
     let trusted = signed.trusted();
-    let required = [Requirement::Sbom, Requirement::ModelSigning];
+    let required = [AttestationKind::Sbom, AttestationKind::ModelSigning].map(Requirement::new);
     let refusals = verify(&VerifyRequest { required: &required, ..signed.request(&trusted) }).unwrap().refusals();
     let texts: Vec<String> = refusals.iter().map(|refusal| format!("{}: {}", refusal.by, refusal.refused.objection)).collect();
     assert_eq!(texts, ["--require: no sbom by a trusted signer", "--require: no model-signing by a trusted signer"]);

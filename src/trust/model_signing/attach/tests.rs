@@ -4,7 +4,7 @@ use crate::store::StoreError;
 use crate::trust::model_signing::testing::{Authority, pem, put_file, put_image, put_index, put_model, today};
 use crate::trust::model_signing::{CertificateChain, verify_image};
 use crate::trust::testing::{Meddled, MemoryStore};
-use crate::trust::{PrivateKey, Says, SignRequest, Signer, sign};
+use crate::trust::{PrivateKey, Says, Scope, SignRequest, Signer, sign};
 
 fn signer() -> Signer {
     Signer::Key(PrivateKey::generate().unwrap())
@@ -74,7 +74,7 @@ fn the_image_signature_goes_first() {
 #[test]
 fn attaching_twice_adds_nothing_with_or_without_a_chain() {
     let (store, signer, root) = (MemoryStore::default(), signer(), Authority::root("CN=root", 1));
-    let Signer::Key(key) = &signer;
+    let Signer::Key(key) = &signer else { unreachable!("these tests sign with keys") };
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("chain.pem");
     std::fs::write(&file, pem(&[&root.issue(&key.public(), today())])).unwrap();

@@ -12,7 +12,7 @@ fn signer() -> Signer {
 }
 
 fn public(signer: &Signer) -> PublicKey {
-    let Signer::Key(key) = signer;
+    let Signer::Key(key) = signer else { unreachable!("these tests sign with keys") };
     key.public()
 }
 

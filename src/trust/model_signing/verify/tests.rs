@@ -70,8 +70,14 @@ fn other_bundles_are_no_model_signatures() {
     let (store, signer) = (MemoryStore::default(), signer());
     let index = put_model(&store);
     let identities = ["q.io/org/iris:v1".to_owned()];
-    crate::trust::sign(&crate::trust::SignRequest { store: &store, manifest: index.clone(), identities: &identities, signer: &signer, scope: Scope::All })
-        .unwrap();
+    crate::trust::sign(&crate::trust::SignRequest {
+        store: &store,
+        manifest: index.clone(),
+        identities: &identities,
+        signer: &signer,
+        scope: crate::trust::Scope::All,
+    })
+    .unwrap();
     let report = report(&store, &index, &signer.trusted().unwrap());
     assert!(report.findings.is_empty() && report.refusals().is_empty() && !report.is_accepted());
     assert!(matches!(signature_of_image(&store, &index), Err(ModelSigningError::NoSignature { .. })));
