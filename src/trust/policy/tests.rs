@@ -114,13 +114,13 @@ fn age_is_counted_from_what_the_attestation_says() {
     ];
     for (time, expected) in table {
         assert_eq!(answer(rule(), AttestationKind::Provenance, vec![built(&time)]), expected, "{time}");
-        let expected = expected.replace("provenance", "SBOM");
+        let expected = expected.replace("provenance", "sbom");
         assert_eq!(answer(rule(), AttestationKind::Sbom, vec![sbom(&json!({"metadata": {"timestamp": time}}))]), expected, "{time}");
     }
     let silent = answer(rule(), AttestationKind::Provenance, vec![provenance(&json!({}))]);
     assert_eq!(silent, "the provenance names no time at which the build finished");
     let wrong = answer(rule(), AttestationKind::Sbom, vec![sbom(&json!({"metadata": 3}))]);
-    assert!(wrong.starts_with("the SBOM cannot be read: invalid type"), "{wrong}");
+    assert!(wrong.starts_with("the sbom cannot be read: invalid type"), "{wrong}");
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn every_licence_is_one_of_those_allowed() {
         (component(json!([{"expression": "GPL-3.0-only OR MIT"}])), "ok".to_owned()),
         (component(json!([{"expression": "GPL-3.0-only AND"}])), refused("GPL-3.0-only AND")),
         (component(json!([{}])), refused("without a name")),
-        (component(json!([])), "the SBOM names no licence".to_owned()),
+        (component(json!([])), "the sbom names no licence".to_owned()),
         (inner, refused("GPL-3.0-only")),
     ];
     for (bom, expected) in table {

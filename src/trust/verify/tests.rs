@@ -390,7 +390,7 @@ fn an_attestation_that_is_asked_for_has_to_be_there() {
     let required = [AttestationKind::Sbom, AttestationKind::ModelSigning].map(Requirement::new);
     let refusals = verify(&VerifyRequest { required: &required, ..signed.request(&trusted) }).unwrap().refusals();
     let texts: Vec<String> = refusals.iter().map(|refusal| format!("{}: {}", refusal.by, refusal.refused.objection)).collect();
-    assert_eq!(texts, ["--require: no sbom by a trusted signer", "--require: no model-signing by a trusted signer"]);
+    assert_eq!(texts, ["--require: sbom is required, and none is attached", "--require: model-signing is required, and none is attached"]);
 }
 
 #[test]
