@@ -35,8 +35,7 @@ impl PrintArgs {
     /// With somebody trusted, [`CliError::Refused`] where others alone attested such a document, or nobody.
     pub(super) fn attested(ui: &Ui, found: &Found, kind: &str, trusted: &Trusted) -> Result<Option<String>, CliError> {
         let strict = !trusted.is_nobody();
-        let mut all = attestations(found.store.as_ref(), found.manifest.digest(), trusted)?;
-        all.retain(|one| one.predicate_type == kind);
+        let all = attestations(found.store.as_ref(), found.manifest.digest(), kind, trusted)?;
         let chosen = if strict { all.iter().find(|one| is_accepted(one)) } else { all.first() };
         match chosen {
             None if strict => Err(refused(found, kind, &all)),
@@ -73,9 +72,6 @@ fn say(ui: &Ui, one: &Attestation, count: usize) {
     let what = format!("attested in {} ({})", one.form, one.at);
     match &one.verdict {
         Verdict::Accepted(Proof { by, .. }) => ui.note(format!("{what}, verified: by {}", signer(by))),
-        Verdict::Refused(Reason::OtherKey { hint }) => {
-            ui.note(format!("{what} with the key {hint}, by its own word: unverified, `--key cosign.pub` verifies it"));
-        }
         Verdict::Other(Reason::Keyless) => ui.note(format!("{what} with a certificate: unverified")),
         _ => ui.note(format!("{what}: unverified, `--key cosign.pub` verifies it")),
     }

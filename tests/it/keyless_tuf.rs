@@ -132,7 +132,7 @@ impl Bench {
 
     fn verify(&self) -> Output {
         let whom = ["--certificate-identity-regexp", "/serviceaccounts/builder$", "--certificate-oidc-issuer", CLUSTER];
-        self.with_mirror(&["verify", IMAGE]).args(whom).output().unwrap()
+        self.with_mirror(&["verify", IMAGE, "--consumer", "cosign-v3"]).args(whom).output().unwrap()
     }
 }
 

@@ -169,7 +169,7 @@ fn a_policy_asks_for_attestations_and_options_narrow_it() {
     expect(verify(&field, &image, &plain, &["--builder", "https://other"]), 3, "the builder `https://ci` is not allowed");
     expect(verify(&field, &image, &plain, &["--source-uri", "https://hub/ac"]), 3, "the source `https://hub/acme/iris` is not allowed");
     expect(verify(&field, &image, &plain, &["--builder", "https://ci", "--max-age", "30d"]), 3, "at most 30d is allowed");
-    expect(verify(&field, &image, &plain, &["--licence", "MIT"]), 3, "SBOM is required, and none is attached");
+    expect(verify(&field, &image, &plain, &["--licence", "MIT"]), 3, "sbom is required, and none is attached");
     expect(verify(&field, &image, &plain, &["--max-age", "30d"]), 2, "nothing to judge");
     expect(verify(&field, &image, "version: 1\nimagse: []\n", &[]), 2, "imagse");
 }

@@ -224,7 +224,7 @@ fn an_index_signed_alone_is_refused_and_the_warning_says_by_whom() {
     let output = run(bench.command().args(["sign", "oci:layout", "--key", "a.key", "--recursive", "--no-recursive"]));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("podman and CRI-O check the manifest of the platform") && said.contains("one manifest"), "{said}");
-    bench.refused("oci:layout", "a", "(linux/amd64), classic signature: no signature exists");
+    bench.refused("oci:layout", "a", "(linux/amd64): classic signature: no signature exists");
     run(bench.command().args(["sign", "-q", "oci:layout", "--key", "a.key", "--no-recursive", "--recursive"]));
     bench.verified("oci:layout", "a");
 }

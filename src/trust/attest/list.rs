@@ -5,8 +5,11 @@ use serde_json::value::RawValue;
 use super::{AttachedAs, examine_attached};
 use crate::oci::Digest;
 use crate::store::Store;
-use crate::trust::bundle::referrer;
+use crate::trust::bundle::{document, referrer};
 use crate::trust::{Finding, Says, TrustError, Trusted, Verdict};
+
+/// The most bytes of documents that strangers wrote and that are kept; whatever is beyond is left out.
+const MAX_KEPT: usize = 16 << 20;
 
 /// One attestation that was found.
 #[derive(Clone, Debug)]
@@ -23,21 +26,29 @@ pub struct Attestation {
     pub verdict: Verdict,
 }
 
-/// The attestations of a manifest, those in bundles first. Where nobody is trusted none is accepted, and all can be read.
+/// The attestations of this type about a manifest, those in bundles first. Where nobody is trusted none is accepted, and all can be read.
 ///
 /// # Errors
 /// Whatever the store answers. A damaged attestation is left out.
-pub fn attestations(store: &dyn Store, digest: Digest, trusted: &Trusted) -> Result<Vec<Attestation>, TrustError> {
-    let bundles = referrer::examine(store, digest, trusted, &[])?.into_iter().map(|finding| (AttachedAs::Bundle, finding));
-    let attached = examine_attached(store, digest, trusted)?.into_iter().map(|finding| (AttachedAs::Att, finding));
-    Ok(bundles.chain(attached).filter_map(|(form, finding)| attestation(form, finding)).collect())
+pub fn attestations(store: &dyn Store, digest: Digest, kind: &str, trusted: &Trusted) -> Result<Vec<Attestation>, TrustError> {
+    let mut kept = 0;
+    let bundles = referrer::look_at_all(store, digest, &[], &mut |at, bundle| {
+        let (says, verdict) = document::judge(&bundle.ok()?, digest, trusted);
+        attestation(AttachedAs::Bundle, Finding { at, says, verdict }, kind).filter(|one| {
+            kept += one.predicate.get().len();
+            kept <= MAX_KEPT
+        })
+    })?;
+    let attached = examine_attached(store, digest, trusted)?;
+    let attached = attached.into_iter().filter_map(|finding| attestation(AttachedAs::Att, finding, kind));
+    Ok(bundles.into_iter().chain(attached).collect())
 }
 
-fn attestation(form: AttachedAs, finding: Finding) -> Option<Attestation> {
+fn attestation(form: AttachedAs, finding: Finding, kind: &str) -> Option<Attestation> {
     match finding.says {
-        Says::Attested { predicate_type, predicate } => {
+        Says::Attested { predicate_type, predicate } if predicate_type == kind => {
             Some(Attestation { predicate_type, predicate, form, at: finding.at, verdict: finding.verdict })
         }
-        Says::Signed | Says::Unknown => None,
+        Says::Attested { .. } | Says::Signed | Says::Unknown => None,
     }
 }

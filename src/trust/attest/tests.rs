@@ -59,7 +59,7 @@ impl<'a> Asked<'a> {
 }
 
 fn accepted(store: &dyn Store, digest: Digest, trusted: &Trusted) -> Vec<(AttachedAs, String)> {
-    let found = attestations(store, digest, trusted).unwrap();
+    let found = attestations(store, digest, REVIEW, trusted).unwrap();
     let accepted = found.into_iter().filter(|one| matches!(one.verdict, Verdict::Accepted(_)));
     accepted.map(|one| (one.form, one.predicate.get().to_owned())).collect()
 }
@@ -160,7 +160,7 @@ fn all_forms_are_read_again_and_only_with_the_key() {
     let expected = [(AttachedAs::Bundle, said.clone()), (AttachedAs::Att, said)];
     assert_eq!(accepted(&store, manifest.digest(), &key.trusted().unwrap()), expected);
     assert!(accepted(&store, manifest.digest(), &self::key().trusted().unwrap()).is_empty());
-    assert_eq!(attestations(&store, manifest.digest(), &Trusted::default()).unwrap().len(), 2);
+    assert_eq!(attestations(&store, manifest.digest(), REVIEW, &Trusted::default()).unwrap().len(), 2);
 }
 
 #[test]

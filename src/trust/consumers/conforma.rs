@@ -3,7 +3,7 @@
 //! It wants a signature and at least one attestation by the same signer, which its rules take for SLSA provenance. If a bundle is
 //! there it reads both from bundles, else from the `.sig` and `.att` tags.
 
-use super::reading::{Opinion, a_classic, any_bundle, by_curve, by_key};
+use super::reading::{Opinion, a_classic, any_bundle, by_key, sha256};
 use super::{Objection, cosign};
 use crate::trust::{Finding, Format, ManifestEvidence, Says, Verdict};
 
@@ -12,10 +12,10 @@ const NOT_LOGGED: &str = "with `--ignore-rekor`, unless the signature is in a lo
 
 pub(super) fn judge(manifest: &ManifestEvidence) -> Opinion {
     let attestations = if manifest.has_bundle() {
-        any_bundle(manifest, by_curve(Format::Bundle)).map_err(|objections| cosign::shadowed(manifest, objections))?;
+        any_bundle(manifest, sha256(Format::Bundle)).map_err(|objections| cosign::shadowed(manifest, objections))?;
         &manifest.bundles
     } else {
-        a_classic(manifest, by_curve(Format::Classic))?;
+        a_classic(manifest, sha256(Format::Classic))?;
         &manifest.attachments
     };
     if attestations.iter().any(is_provenance) { Ok(()) } else { Err(vec![Objection::NoProvenance]) }

@@ -6,7 +6,7 @@
 //! and 3.1.3). Version 4 will read bundles only (<https://github.com/sigstore/cosign/issues/4696>).
 
 use super::Objection;
-use super::reading::{Opinion, a_classic, any_bundle, by_curve, by_key, sha256};
+use super::reading::{Opinion, a_classic, any_bundle, by_key, sha256};
 use crate::trust::{Finding, Format, ManifestEvidence};
 
 const NOT_LOGGED: &str = "with `--insecure-ignore-tlog`, unless the signature is in a log";
@@ -21,7 +21,7 @@ pub(super) fn judge_v2(manifest: &ManifestEvidence) -> Opinion {
 }
 
 pub(super) fn judge_v3(manifest: &ManifestEvidence) -> Opinion {
-    if manifest.has_bundle() { judge_bundles(manifest) } else { a_classic(manifest, by_curve(Format::Classic)) }
+    if manifest.has_bundle() { judge_bundles(manifest) } else { a_classic(manifest, sha256(Format::Classic)) }
 }
 
 fn judge_bundles(manifest: &ManifestEvidence) -> Opinion {
@@ -29,7 +29,7 @@ fn judge_bundles(manifest: &ManifestEvidence) -> Opinion {
 }
 
 pub(super) fn judge_v4(manifest: &ManifestEvidence) -> Opinion {
-    any_bundle(manifest, by_curve(Format::Bundle))
+    any_bundle(manifest, sha256(Format::Bundle))
 }
 
 /// Says so where a good classic signature goes unread because of a bundle.
