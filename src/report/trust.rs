@@ -7,7 +7,7 @@ use super::table::{self, columns};
 use super::units;
 use crate::oci::{Platform, printable};
 use crate::trust::{
-    Consumer, Demand, Finding, Judgement, ManifestEvidence, Objection, Proof, Refused, Requirement, Says, SignedBy, Unmet, Verdict,
+    Consumer, Demand, Finding, Judgement, ManifestEvidence, Objection, Proof, Reason, Refused, Requirement, Says, SignedBy, Unmet, Verdict,
     VerifyReport,
 };
 
@@ -81,6 +81,7 @@ fn result(finding: &Finding) -> String {
             let name = name.as_ref().map(|name| format!(" for {name}")).unwrap_or_default();
             format!("{}, by {}{name}{what}", Style::new().for_stderr().green().apply_to("good"), signer(by))
         }
+        Verdict::Other(Reason::ModelSignature) => format!("{}; `--require model-signing` checks it", Reason::ModelSignature),
         Verdict::Refused(reason) => format!("{}: {reason}{what}", Style::new().for_stderr().red().apply_to("bad")),
         Verdict::Other(reason) => format!("not checked: {reason}{what}"),
     }

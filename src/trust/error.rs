@@ -1,7 +1,9 @@
 //! Why signing or checking could not be done. A signature that is there and does not pass is a
 //! [`Refusal`](super::Refusal), not an error.
 
-use super::{AttestReport, InvalidPredicate, KeyError, KeylessError, PolicyError, SignReport};
+use super::model_signing::ModelSigningError;
+use super::sign::kind;
+use super::{Algorithm, AttestReport, InvalidPredicate, KeyError, KeylessError, PolicyError, SignReport};
 use crate::exit_code;
 use crate::oci::{Digest, InvalidManifest, InvalidReference};
 use crate::store::StoreError;
@@ -49,6 +51,16 @@ pub enum TrustError {
     /// cosign 1 and 2 look for a certificate where modelcar does not write one.
     #[error("without a key, attestations are written as bundles only")]
     KeylessEnvelope,
+    /// Any bundle makes cosign, Kyverno and Conforma look at bundles alone, and this key signs no image in one.
+    #[error(
+        "the key is {}, which signs images in classic signatures alone, and beside an attestation in a bundle cosign and Kyverno would \
+         not look at those",
+        kind(*algorithm)
+    )]
+    NoBundles {
+        /// How it signs.
+        algorithm: Algorithm,
+    },
     /// No key to verify with.
     #[error("no public key to verify with")]
     NoKey,
@@ -89,6 +101,9 @@ pub enum TrustError {
         #[source]
         source: Box<TrustError>,
     },
+    /// A model's files could not be compared with their signature.
+    #[error(transparent)]
+    Model(Box<ModelSigningError>),
     /// What should be attested cannot be.
     #[error(transparent)]
     Predicate(#[from] InvalidPredicate),
@@ -116,6 +131,9 @@ impl TrustError {
                 Some("name the image as it will be pulled, such as quay.io/org/model:v1".to_owned())
             }
             Self::KeylessEnvelope => Some("leave out `--attestation-format`, or sign with a key".to_owned()),
+            Self::NoBundles { .. } => {
+                Some("use a P-256 key (`modelcar keygen`), or attest for cosign 1 and 2 alone: `--attestation-format att`".to_owned())
+            }
             Self::NoKey => Some("name one with `--key cosign.pub`".to_owned()),
             Self::SignatureTag { tag, .. } => Some(format!("look at it with `modelcar inspect`, then move or delete the tag {tag}")),
             Self::Contended { .. } => Some("run it again; what others wrote was kept".to_owned()),
@@ -123,6 +141,7 @@ impl TrustError {
                 let again = "run `modelcar sign` again: what is there already is kept";
                 Some(source.hint().map_or_else(|| again.to_owned(), |hint| format!("{hint}; then {again}")))
             }
+            Self::Model(error) => error.hint(),
             Self::Predicate(error) => error.hint(),
             Self::Unattested { source, .. } => {
                 let again = "run the same command again: what is there already is kept";
@@ -139,6 +158,7 @@ impl TrustError {
             Self::Keyless(error) => error.exit_code(),
             Self::Policy(error) => error.exit_code(),
             Self::Store(error) => error.exit_code(),
+            Self::Model(error) => error.exit_code(),
             Self::Contended { .. } => exit_code::CONFLICT,
             Self::Incomplete { source, .. } | Self::Unattested { source, .. } if source.exit_code() == exit_code::CONFLICT => {
                 exit_code::CONFLICT

@@ -148,6 +148,15 @@ pub enum Reason {
         /// The predicate's type.
         predicate_type: String,
     },
+    /// A bundle about the model's files, which says nothing of the manifest.
+    #[error("a model signature, not an image signature")]
+    ModelSignature,
+    /// A model signature that does not pass.
+    #[error("{what}")]
+    Model {
+        /// Why.
+        what: String,
+    },
     /// A layer of the `.sig` image that is no classic signature, such as the bundle that `rh-model-signing` puts there.
     #[error("`{media_type}`, not a classic signature")]
     NotClassic {
@@ -179,6 +188,7 @@ impl Reason {
                 | Self::ByKey
                 | Self::MessageSignature
                 | Self::Attestation { .. }
+                | Self::ModelSignature
                 | Self::NotClassic { .. }
                 | Self::NotAttestation { .. }
         )

@@ -231,7 +231,8 @@ impl SignReport {
     }
 }
 
-fn kind(algorithm: Algorithm) -> &'static str {
+/// What people call such a key.
+pub(super) fn kind(algorithm: Algorithm) -> &'static str {
     match algorithm {
         Algorithm::EcdsaP256Sha256 => "ECDSA P-256",
         Algorithm::EcdsaP384Sha256 | Algorithm::EcdsaP384Sha384 => "ECDSA P-384",

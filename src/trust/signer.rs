@@ -45,6 +45,19 @@ impl Signer {
         }
     }
 
+    /// Says why nothing else may be attached as a bundle, where this signer writes no bundle signatures.
+    ///
+    /// # Errors
+    /// [`TrustError::NoBundles`].
+    pub fn ensure_bundles(&self) -> Result<(), TrustError> {
+        match self {
+            Self::Key(key) if !self.formats().contains(&Format::Bundle) => {
+                Err(TrustError::NoBundles { algorithm: key.public().algorithm() })
+            }
+            Self::Key(_) | Self::Keyless(_) => Ok(()),
+        }
+    }
+
     /// Whom this signer cannot satisfy.
     pub(super) fn limit(&self) -> Option<SignWarning> {
         match (self, self.formats()) {

@@ -10,11 +10,12 @@ use super::bounded::Bounded;
 use super::bundle::referrer;
 use super::consumers::own_refusals;
 use super::layers::{self, Layers};
+use super::model_signing::Reading;
 use super::subject::{Subject, subjects};
 use super::{
     Asked, Consumer, Finding, Judgement, ManifestEvidence, Objection, Refused, Requirement, SignReport, TrustError, Trusted, Unmet, fetch,
 };
-use super::{attest, classic};
+use super::{AttestationKind, attest, classic, model_signing};
 use crate::image::watch::Watch;
 use crate::oci::{RawManifest, Timestamp};
 use crate::store::Store;
@@ -90,7 +91,10 @@ pub fn verify(request: &VerifyRequest<'_>) -> Result<VerifyReport, TrustError> {
         return Err(TrustError::NoKey);
     }
     let asked = Asked::by(request.identity)?;
-    let manifests = gather(request)?;
+    let mut manifests = gather(request)?;
+    if request.required.iter().any(|required| *required.kind() == AttestationKind::ModelSigning) {
+        add_model_signatures(request, &mut manifests)?;
+    }
     let layers = request.layers.map(|watch| layers::rehash(request.store, &manifests, watch)).transpose()?;
     Ok(VerifyReport {
         judgements: Consumer::ALL.iter().map(|consumer| consumer.judge(&manifests, &asked)).collect(),
@@ -105,6 +109,16 @@ pub fn verify(request: &VerifyRequest<'_>) -> Result<VerifyReport, TrustError> {
 fn gather(request: &VerifyRequest<'_>) -> Result<Vec<ManifestEvidence>, TrustError> {
     let store = Bounded::new(request.store);
     subjects(&request.manifest)?.iter().map(|subject| examine(&store, request, subject)).collect()
+}
+
+/// Costs more than all the rest where the files have to be hashed, so it is done only where it is asked for.
+fn add_model_signatures(request: &VerifyRequest<'_>, manifests: &mut [ManifestEvidence]) -> Result<(), TrustError> {
+    let reading = if request.layers.is_some() { Reading::Layers } else { Reading::Annotations };
+    for (subject, finding) in model_signing::examine(request.store, &request.manifest, request.trusted, reading)? {
+        let manifest = manifests.iter_mut().find(|manifest| manifest.digest == subject);
+        manifest.into_iter().for_each(|manifest| manifest.model_signatures.push(finding.clone()));
+    }
+    Ok(())
 }
 
 fn examine(store: &dyn Store, request: &VerifyRequest<'_>, subject: &Subject) -> Result<ManifestEvidence, TrustError> {

@@ -30,6 +30,9 @@ pub fn attest(request: &AttestRequest<'_>) -> Result<AttestReport, TrustError> {
 
 /// The same with another way to wait.
 pub(super) fn attest_with(request: &AttestRequest<'_>, pause: &dyn Fn(Duration)) -> Result<AttestReport, TrustError> {
+    if request.format.has(AttachedAs::Bundle) {
+        request.signer.ensure_bundles()?;
+    }
     let subjects = chosen(request)?;
     let digest = request.manifest.digest();
     request.predicates.iter().try_for_each(|predicate| statement(request, digest, predicate).map(drop))?;

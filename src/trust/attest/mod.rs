@@ -149,7 +149,8 @@ impl Attachment {
 }
 
 impl AttestationFormat {
-    fn has(self, form: AttachedAs) -> bool {
+    /// Whether attestations are attached in this form too.
+    pub fn has(self, form: AttachedAs) -> bool {
         match (self, form) {
             (Self::Both, _) => true,
             (Self::Bundle, form) => form == AttachedAs::Bundle,

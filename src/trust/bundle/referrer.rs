@@ -4,6 +4,7 @@
 use super::document;
 use crate::oci::{Annotations, Descriptor, Digest, ImageManifest, Manifest, ManifestRef, RawManifest, media_type};
 use crate::store::Store;
+use crate::trust::model_signing::PREDICATE_TYPE;
 use crate::trust::subject::Subject;
 use crate::trust::{Finding, Reason, Says, TrustError, Trusted, Verdict, fetch};
 
@@ -80,11 +81,20 @@ pub(in crate::trust) fn examine(
 ) -> Result<Vec<Finding>, TrustError> {
     look_at_all(store, digest, known, &mut |at, bundle| {
         let (says, verdict) = match bundle {
-            Ok(bytes) => document::judge(&bytes, digest, trusted),
+            Ok(bytes) => as_of_image(document::judge(&bytes, digest, trusted)),
             Err(reason) => (Says::Unknown, Verdict::Refused(reason)),
         };
         Some(Finding::new(at, says, verdict))
     })
+}
+
+/// A model signature is about files, so that it names another digest, or its key in another way, is no fault of the image.
+fn as_of_image((says, verdict): (Says, Verdict)) -> (Says, Verdict) {
+    match (&says, &verdict) {
+        (_, Verdict::Accepted(_)) => (says, verdict),
+        (Says::Attested { predicate_type, .. }, _) if predicate_type == PREDICATE_TYPE => (says, Verdict::Other(Reason::ModelSignature)),
+        _ => (says, verdict),
+    }
 }
 
 /// A bundle, or why it cannot be read, and the manifest that holds it; gives what is to be kept of it.

@@ -15,7 +15,7 @@ use crate::trust::bundle::document::MAX_BUNDLE;
 use crate::trust::bundle::referrer::{Attached, Kind, look_at_all};
 use crate::trust::sign::ensure_bundle;
 use crate::trust::subject::Subject;
-use crate::trust::{Outcome, Trusted};
+use crate::trust::{Outcome, SignReport, Trusted};
 
 /// How `rh-model-signing` finds it: <https://pypi.org/project/rh-model-signing/>.
 const KIND: Kind = Kind {
@@ -50,6 +50,18 @@ pub struct AttachReport {
     pub signatures: Vec<AttachedSignature>,
 }
 
+impl AttachReport {
+    /// How many model signatures are new.
+    pub fn added(&self) -> usize {
+        self.signatures.iter().filter(|signature| signature.outcome == Outcome::Added).count()
+    }
+
+    /// How many image signatures had to be added first.
+    pub fn image_signatures_added(&self) -> usize {
+        self.image_signatures.iter().filter(|(_, outcome)| *outcome == Outcome::Added).count()
+    }
+}
+
 /// A model signature in a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttachedSignature {
@@ -69,6 +81,17 @@ pub struct AttachedSignature {
 /// # Errors
 /// [`ModelSigningError::Incomplete`] once something may have been written; it tells what is in place.
 pub fn attach(request: &AttachRequest<'_>) -> Result<AttachReport, ModelSigningError> {
+    attach_after(request, &SignReport::default())
+}
+
+/// The same where the image was signed a moment ago. Quay lists a new bundle up to 60 s late, and nobody needs to look for those that
+/// are known.
+///
+/// # Errors
+/// Those of [`attach`].
+pub fn attach_after(request: &AttachRequest<'_>, signed: &SignReport) -> Result<AttachReport, ModelSigningError> {
+    // Before the image signature, which would be written as a bundle by a key of which verifiers expect none.
+    request.signer.signer.ensure_bundles().map_err(|_| ModelSigningError::Algorithm)?;
     let files = files_of_image(request.store, &request.manifest, request.reading)?;
     let subjects = model_subjects(&request.manifest)?;
     let statement = statement::write(request.name, &files)?;
@@ -79,7 +102,7 @@ pub fn attach(request: &AttachRequest<'_>) -> Result<AttachReport, ModelSigningE
     let report =
         AttachReport { files: files.len(), root: statement::root(files.values()), image_signatures: Vec::new(), signatures: Vec::new() };
     let own = request.signer.signer.trusted()?;
-    let mut attaching = Attaching { request, files, statement, own, bundle: OnceCell::new(), report };
+    let mut attaching = Attaching { request, signed, files, statement, own, bundle: OnceCell::new(), report };
     match attaching.write(&subjects) {
         Ok(()) => Ok(attaching.report),
         Err(source) => Err(ModelSigningError::Incomplete { attached: Box::new(attaching.report), source: Box::new(source) }),
@@ -88,6 +111,7 @@ pub fn attach(request: &AttachRequest<'_>) -> Result<AttachReport, ModelSigningE
 
 struct Attaching<'a> {
     request: &'a AttachRequest<'a>,
+    signed: &'a SignReport,
     files: ModelFiles,
     statement: Vec<u8>,
     /// Knows this signer's signatures again.
@@ -100,8 +124,8 @@ struct Attaching<'a> {
 impl Attaching<'_> {
     fn write(&mut self, subjects: &[Subject]) -> Result<(), ModelSigningError> {
         for subject in subjects {
-            let (at, outcome) = ensure_bundle(self.request.store, subject, self.request.signer.signer)?;
-            self.report.image_signatures.push((at, outcome));
+            let signed = self.ensure_signed(subject)?;
+            self.report.image_signatures.push(signed);
         }
         for subject in subjects {
             let (at, outcome) = self.ensure(subject)?;
@@ -109,6 +133,13 @@ impl Attaching<'_> {
             self.report.signatures.push(AttachedSignature { subject: digest, platform, at, outcome });
         }
         Ok(())
+    }
+
+    fn ensure_signed(&self, subject: &Subject) -> Result<(Digest, Outcome), ModelSigningError> {
+        match self.signed.bundles_of(subject.digest()).first() {
+            Some(known) => Ok((*known, Outcome::AlreadyThere)),
+            None => Ok(ensure_bundle(self.request.store, subject, self.request.signer.signer)?),
+        }
     }
 
     fn ensure(&self, subject: &Subject) -> Result<(Digest, Outcome), ModelSigningError> {

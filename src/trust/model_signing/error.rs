@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::{AttachReport, InvalidCertificate};
+use crate::exit_code;
 use crate::image::ImageError;
 use crate::oci::{Digest, InvalidManifest};
 use crate::store::StoreError;
@@ -140,6 +141,15 @@ impl From<serde_json::Error> for ModelSigningError {
 }
 
 impl ModelSigningError {
+    /// Whether it is the model itself, as it lies in the image, that no signature can be about, rather than something on the way to it.
+    pub fn is_about_the_model(&self) -> bool {
+        match self {
+            Self::Image(error) => !matches!(error, ImageError::Store(_) | ImageError::Reading(_) | ImageError::Stopped),
+            Self::Empty { .. } | Self::Annotation { .. } | Self::Models { .. } | Self::TooLarge { .. } => true,
+            _ => false,
+        }
+    }
+
     /// What the user can do.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
@@ -161,9 +171,10 @@ impl ModelSigningError {
         match self {
             Self::Trust(error) => error.exit_code(),
             Self::Image(error) => error.exit_code(),
-            Self::Incomplete { source, .. } => source.exit_code(),
-            Self::NoSignature { .. } => crate::exit_code::REFUSED,
-            _ => crate::exit_code::FAILED,
+            Self::Incomplete { source, .. } if source.exit_code() == exit_code::CONFLICT => exit_code::CONFLICT,
+            Self::Incomplete { .. } => exit_code::UNSIGNED,
+            Self::NoSignature { .. } => exit_code::REFUSED,
+            _ => exit_code::FAILED,
         }
     }
 }

@@ -9,6 +9,7 @@
 //! | `bundle` | the signature around the statement: who signs, and who signed |
 //! | `attach` | puts it beside an image, never without an image signature |
 //! | `verify`, `folder` | hold images and folders against it |
+//! | `examine` | the same for whoever looks at an image as a whole |
 //!
 //! In a registry it is a referrer under the types of `rh-model-signing`, whose `verify_image` finds it there. That tool's tag mode
 //! writes over classic signatures and is never used.
@@ -17,6 +18,7 @@ mod attach;
 mod bundle;
 mod certificates;
 mod error;
+mod examine;
 mod files;
 mod folder;
 mod statement;
@@ -24,10 +26,11 @@ mod statement;
 mod testing;
 mod verify;
 
-pub use attach::{AttachReport, AttachRequest, AttachedSignature, attach};
+pub use attach::{AttachReport, AttachRequest, AttachedSignature, attach, attach_after};
 pub use bundle::{BundleRefusal, ModelAuthor, ModelSigner, ModelTrust};
 pub use certificates::{Authorities, CertificateChain, InvalidCertificate};
 pub use error::ModelSigningError;
+pub(in crate::trust) use examine::examine;
 pub use files::{Reading, files_of_folder, files_of_image};
 pub use folder::{SignatureFile, verify_folder};
 pub use statement::{Difference, IgnoredPaths, InvalidStatement, ModelFiles, PREDICATE_TYPE, Statement};

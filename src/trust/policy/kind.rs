@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::kserve::KserveError;
+use crate::trust::model_signing::PREDICATE_TYPE;
 use crate::trust::{Finding, ManifestEvidence, Says};
 
 /// The words for kinds; anything with a colon is a predicate type.
@@ -41,7 +42,7 @@ impl AttestationKind {
         match self {
             Self::Sbom => vec!["https://cyclonedx.org/bom", "https://spdx.dev/Document"],
             Self::Provenance => vec!["https://slsa.dev/provenance/v1"],
-            Self::ModelSigning => vec!["https://model_signing/signature/v1.0"],
+            Self::ModelSigning => vec![PREDICATE_TYPE],
             Self::Other(predicate_type) => vec![predicate_type],
         }
     }
@@ -65,7 +66,7 @@ impl FromStr for AttestationKind {
         match text {
             "sbom" => Ok(Self::Sbom),
             "provenance" => Ok(Self::Provenance),
-            "model-signing" => Ok(Self::ModelSigning),
+            "model-signing" | PREDICATE_TYPE => Ok(Self::ModelSigning),
             uri if uri.contains(':') => Ok(Self::Other(uri.to_owned())),
             _ => Err(KserveError::unknown_word("kind of attestation", text, WORDS)),
         }
