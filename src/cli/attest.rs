@@ -2,19 +2,21 @@
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use fs_err as fs;
 
-use super::CliError;
 use super::attesting::{FormArgs, summary};
 use super::options::{self, RegistryArgs};
 use super::resolve::Found;
 use super::signing::SignerArgs;
+use super::{CliError, model_attestation};
 use crate::oci::Location;
 use crate::report::{Ui, timed};
 use crate::store::Access;
-use crate::trust::TrustError;
-use crate::trust::attest::{AttestReport, AttestRequest, MAX_PREDICATE, Predicate, PredicateType, Reach, attest};
+use crate::trust::attest::{AttestReport, AttestRequest, AttestationFormat, MAX_PREDICATE, Predicate, PredicateType, Reach, attest};
+use crate::trust::model_signing::{CertificateChain, ModelSigner};
+use crate::trust::{SignReport, TrustError};
 
 /// The verb's options.
 #[derive(Debug, clap::Args)]
@@ -22,13 +24,16 @@ pub(super) struct Args {
     /// The image
     #[arg(value_name = "REF", value_parser = options::location)]
     image: Location,
-    /// What kind of statement it is: slsa, cyclonedx, spdx, vuln, openvex, or custom=URI
-    #[arg(long = "type", value_name = "TYPE", value_parser = options::plain_word::<PredicateType>)]
-    kind: PredicateType,
+    /// What kind of statement it is: slsa, cyclonedx, spdx, vuln, openvex, custom=URI, or model-signing, which signs the model's files
+    #[arg(long = "type", value_name = "TYPE", value_parser = options::plain_word::<Kind>)]
+    kind: Kind,
     /// The statement itself: a JSON object of at most 740 KiB; `-` reads standard input
     #[arg(long, value_name = "FILE")]
-    predicate: PathBuf,
-    /// Say it of every manifest in an index too
+    predicate: Option<PathBuf>,
+    /// With model-signing: certificates (PEM), that of the key first, then those above it
+    #[arg(long, value_name = "FILE")]
+    certificate_chain: Option<PathBuf>,
+    /// Say it of every manifest in an index too, as model-signing always does
     #[arg(long)]
     recursive: bool,
     #[command(flatten)]
@@ -39,9 +44,58 @@ pub(super) struct Args {
     registry: RegistryArgs,
 }
 
+/// What can be attested on demand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    /// What a file says.
+    Stated(PredicateType),
+    /// The model's files, as they lie in the image.
+    Model,
+}
+
+impl FromStr for Kind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "model-signing" => Ok(Self::Model),
+            text if text.contains('=') => text.parse().map(Self::Stated),
+            text => text.parse().map(Self::Stated).map_err(|why: String| format!("{why}, or model-signing")),
+        }
+    }
+}
+
 impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
-        let predicate = Predicate::parse(self.kind.clone(), &read(&self.predicate)?).map_err(TrustError::from)?;
+        self.check()?;
+        match (&self.kind, &self.predicate) {
+            (Kind::Stated(kind), Some(file)) => self.state(ui, kind, file),
+            (Kind::Stated(_), None) => {
+                Err(CliError::usage("`--predicate` is missing: what to say", "add --predicate FILE; `-` is standard input"))
+            }
+            (Kind::Model, _) => self.sign_model(ui),
+        }
+    }
+
+    /// Refuses options that go with another type.
+    fn check(&self) -> Result<(), CliError> {
+        let wrong = |message: &str, hint: &str| Err(CliError::usage(message, hint));
+        match self.kind {
+            Kind::Model if self.predicate.is_some() => {
+                wrong("`--type model-signing` is made from the image, and takes no statement", "leave out `--predicate`")
+            }
+            Kind::Model if self.form.attestation_format != AttestationFormat::Bundle => {
+                wrong("a model signature is a bundle and has no other form", "leave out `--attestation-format`")
+            }
+            Kind::Stated(_) if self.certificate_chain.is_some() => {
+                wrong("`--certificate-chain` goes with `--type model-signing` alone", "leave it out")
+            }
+            Kind::Model | Kind::Stated(_) => Ok(()),
+        }
+    }
+
+    fn state(&self, ui: &Ui, kind: &PredicateType, file: &Path) -> Result<(), CliError> {
+        let predicate = Predicate::parse(kind.clone(), &read(file)?).map_err(TrustError::from)?;
         let found = Found::at(&self.image, &self.registry, Access::Write)?;
         let signer = self.signing.signer(&self.registry, ui)?;
         let name = found.location.reference().map(|reference| reference.name());
@@ -60,7 +114,21 @@ impl Args {
             found.store.commit()?;
             Ok(report)
         })?;
-        ui.step("attest", format!("{}: {}", self.kind, summary(&report)), time);
+        ui.step("attest", format!("{kind}: {}", summary(&report)), time);
+        ui.data(found.pinned())?;
+        Ok(())
+    }
+
+    fn sign_model(&self, ui: &Ui) -> Result<(), CliError> {
+        let chain = self.certificate_chain.as_deref().map(CertificateChain::load).transpose()?;
+        let found = Found::at(&self.image, &self.registry, Access::Write)?;
+        let signer = self.signing.signer(&self.registry, ui)?;
+        let signer = match chain {
+            Some(chain) => ModelSigner::with_chain(&signer, chain)?,
+            None => ModelSigner::new(&signer),
+        };
+        let (report, time) = timed(|| model_attestation::attach(&found, &signer, &SignReport::default()))?;
+        ui.step("attest", model_attestation::summary(&report), time);
         ui.data(found.pinned())?;
         Ok(())
     }
@@ -76,4 +144,18 @@ fn read(path: &Path) -> Result<Vec<u8>, CliError> {
     };
     result.map_err(|source| CliError::Reading { path: path.display().to_string(), source })?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_for_a_type_that_is_none_is_told_with_all_that_are() {
+        assert_eq!("model-signing".parse(), Ok(Kind::Model));
+        assert!(matches!("slsa".parse(), Ok(Kind::Stated(_))) && matches!("custom=urn:x".parse(), Ok(Kind::Stated(_))));
+        let error = "oms".parse::<Kind>().unwrap_err();
+        assert!(error.contains("slsa") && error.ends_with("or model-signing"), "{error}");
+        assert!(!"custom=x".parse::<Kind>().unwrap_err().contains("model-signing"));
+    }
 }

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::CliError;
-use super::options;
 use super::resolve::Found;
+use super::{CliError, model_attestation, options};
 use crate::image::{Built, Contents};
 use crate::model::{HubOrigin, hub_origin};
 use crate::oci::{Annotations, Digest, Location, Reference, Timestamp};
@@ -13,15 +12,16 @@ use crate::report::{Ui, timed, units};
 use crate::trust::attest::ci::{self, Builder};
 use crate::trust::attest::cyclonedx::{self, Bom};
 use crate::trust::attest::slsa::{self, BuildRecord, Parameters, Source};
-use crate::trust::attest::{AttestReport, AttestRequest, AttestationFormat, Predicate, Reach, attest};
+use crate::trust::attest::{AttachedAs, AttestReport, AttestRequest, AttestationFormat, Predicate, Reach, attest};
+use crate::trust::model_signing::ModelSigner;
 use crate::trust::{SignReport, Signer};
 
 /// What is attested about a new image.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Attestations")]
 pub(super) struct AttestingArgs {
-    /// What is attested about the signed image, separated by commas: sbom, provenance; or none
-    #[arg(long, value_name = "WHAT", value_delimiter = ',', default_value = "sbom,provenance", hide_possible_values = true)]
+    /// What is attested about the signed image, separated by commas: sbom, provenance, model-signing; or none [default: all three]
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', hide_possible_values = true)]
     attest: Vec<Companion>,
     #[command(flatten)]
     form: FormArgs,
@@ -54,8 +54,24 @@ enum Companion {
     Sbom,
     /// How the image was built, as SLSA provenance
     Provenance,
+    /// A signature of the model's own files
+    ModelSigning,
     /// Nothing
     None,
+}
+
+impl Companion {
+    /// What is attested where nobody asks for anything.
+    const DEFAULT: [Self; 3] = [Self::Sbom, Self::Provenance, Self::ModelSigning];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sbom => "sbom",
+            Self::Provenance => "provenance",
+            Self::ModelSigning => "model-signing",
+            Self::None => "none",
+        }
+    }
 }
 
 /// When provenance is attested here.
@@ -94,11 +110,16 @@ impl AttestingArgs {
         Ok(())
     }
 
-    /// What will be attested, for people: `sbom, provenance`. None if nothing.
-    pub(super) fn plan(&self) -> Option<String> {
-        let names = [(self.has(Companion::Sbom), "sbom"), (self.attests_provenance(), "provenance")];
-        let names: Vec<&str> = names.into_iter().filter(|(there, _)| *there).map(|(_, name)| name).collect();
-        if names.is_empty() { None } else { Some(names.join(" and ")) }
+    /// Refuses a signer that cannot attest what the user asked for by name, before anything is done.
+    pub(super) fn check_signer(&self, signer: &Signer) -> Result<(), CliError> {
+        let impossible = self.attest.iter().any(|companion| self.is_wanted(*companion) && !self.is_possible(*companion, signer));
+        if impossible { Ok(signer.ensure_bundles()?) } else { Ok(()) }
+    }
+
+    /// What will be attested, for people: `sbom, provenance and model-signing`. None if nothing.
+    pub(super) fn plan(&self, signer: &Signer) -> Option<String> {
+        let chosen: Vec<Companion> = self.wanted().filter(|companion| self.is_possible(*companion, signer)).collect();
+        if chosen.is_empty() { None } else { Some(list(&chosen)) }
     }
 
     /// Attests what was asked for about the image, which is signed already.
@@ -106,17 +127,32 @@ impl AttestingArgs {
         if self.leaves_to_chains() {
             ui.note("provenance is left to Tekton Chains, which watched the task; `--provenance always` attests it here too");
         }
-        let predicates = self.predicates(found, story)?;
-        if predicates.is_empty() {
-            return Ok(());
+        let (chosen, left_out): (Vec<_>, Vec<_>) = self.wanted().partition(|companion| self.is_possible(*companion, signer));
+        if let (Err(error), false) = (signer.ensure_bundles(), left_out.is_empty()) {
+            ui.warn(format!("not attested: {}: {error}", list(&left_out)));
         }
+        let (models, stated): (Vec<_>, Vec<_>) = chosen.into_iter().partition(|companion| *companion == Companion::ModelSigning);
+        if !stated.is_empty() {
+            self.state(ui, found, signer, signed, (story, &stated))?;
+        }
+        if models.is_empty() { Ok(()) } else { self.sign_model(ui, found, signer, signed) }
+    }
+
+    fn state(
+        &self,
+        ui: &Ui,
+        found: &Found,
+        signer: &Signer,
+        signed: &SignReport,
+        (story, what): (&Story, &[Companion]),
+    ) -> Result<(), CliError> {
         let name = found.location.reference().map(|reference| reference.name());
         let (report, time) = timed(|| -> Result<AttestReport, CliError> {
             let request = AttestRequest {
                 store: found.store.as_ref(),
                 manifest: found.manifest.clone(),
                 name: name.as_deref(),
-                predicates: &predicates,
+                predicates: &self.predicates(found, story, what)?,
                 signer,
                 format: self.form.attestation_format,
                 reach: Reach::Named,
@@ -126,17 +162,29 @@ impl AttestingArgs {
             found.store.commit()?;
             Ok(report)
         })?;
-        ui.step("attest", format!("{}: {}", self.plan().unwrap_or_default(), summary(&report)), time);
+        ui.step("attest", format!("{}: {}", list(what), summary(&report)), time);
         Ok(())
     }
 
-    fn predicates(&self, found: &Found, story: &Story) -> Result<Vec<Predicate>, CliError> {
+    /// A model that no signature can be about, such as one of ten thousand files, is shipped without where nobody asked for one.
+    fn sign_model(&self, ui: &Ui, found: &Found, signer: &Signer, signed: &SignReport) -> Result<(), CliError> {
+        match timed(|| model_attestation::attach(found, &ModelSigner::new(signer), signed)) {
+            Ok((report, time)) => ui.step("attest", model_attestation::summary(&report), time),
+            Err(CliError::ModelSigning(error)) if error.is_about_the_model() && !self.attest.contains(&Companion::ModelSigning) => {
+                ui.note(format!("no model signature is attached: {error}"));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn predicates(&self, found: &Found, story: &Story, what: &[Companion]) -> Result<Vec<Predicate>, CliError> {
         let mut predicates = Vec::new();
-        if self.has(Companion::Sbom) {
+        if what.contains(&Companion::Sbom) {
             predicates.push(Predicate::bill_of_materials(&bill(found, &story.contents, story.origin.as_ref()))?);
         }
         let bom = predicates.first().map(|bom| Digest::of(bom.json().get().as_bytes()));
-        if self.attests_provenance() {
+        if what.contains(&Companion::Provenance) {
             predicates.push(Predicate::provenance(&slsa::provenance(&self.record(story, bom)?))?);
         }
         Ok(predicates)
@@ -165,16 +213,41 @@ impl AttestingArgs {
         })
     }
 
-    fn has(&self, companion: Companion) -> bool {
-        self.attest.contains(&companion)
+    /// What the user asked for, or what there is where nobody asks.
+    fn asked(&self) -> &[Companion] {
+        if self.attest.is_empty() { &Companion::DEFAULT } else { &self.attest }
+    }
+
+    /// What is to be attested here, each once and in the order of messages.
+    fn wanted(&self) -> impl Iterator<Item = Companion> {
+        Companion::DEFAULT.into_iter().filter(|companion| self.is_wanted(*companion))
+    }
+
+    fn is_wanted(&self, companion: Companion) -> bool {
+        self.asked().contains(&companion) && (companion != Companion::Provenance || self.attests_provenance())
+    }
+
+    /// Whether what would be written is no bundle, or the signer's bundle signature is beside it.
+    fn is_possible(&self, companion: Companion, signer: &Signer) -> bool {
+        let is_bundle = companion == Companion::ModelSigning || self.form.attestation_format.has(AttachedAs::Bundle);
+        !is_bundle || signer.ensure_bundles().is_ok()
     }
 
     fn attests_provenance(&self) -> bool {
-        self.has(Companion::Provenance) && self.provenance != When::Never && !self.leaves_to_chains()
+        self.provenance != When::Never && !self.leaves_to_chains()
     }
 
     fn leaves_to_chains(&self) -> bool {
-        self.has(Companion::Provenance) && self.provenance == When::Auto && ci::in_tekton(Path::new("/"))
+        self.asked().contains(&Companion::Provenance) && self.provenance == When::Auto && ci::in_tekton(Path::new("/"))
+    }
+}
+
+/// `sbom, provenance and model-signing`.
+fn list(companions: &[Companion]) -> String {
+    let names: Vec<&str> = companions.iter().map(|companion| companion.name()).collect();
+    match names.as_slice() {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        names => names.concat(),
     }
 }
 
@@ -203,19 +276,19 @@ fn base(said: &Annotations) -> Option<(Option<Reference>, Digest)> {
 
 /// `2 attestations added`, and that the bundle signature was, where it was.
 pub(super) fn summary(report: &AttestReport) -> String {
-    let mut parts = Vec::new();
-    if report.signatures_added() > 0 {
-        parts.push(format!(
-            "{} added first, without which verifiers would find the image unsigned",
-            units::count(report.signatures_added(), "bundle signature")
-        ));
-    }
+    let mut parts: Vec<String> = signed_first(report.signatures_added()).into_iter().collect();
     match (report.added(), report.already_there()) {
         (0, _) => parts.push("already attested by this signer, nothing to add".to_owned()),
         (added, 0) => parts.push(format!("{} added", units::count(added, "attestation"))),
         (added, there) => parts.push(format!("{} added, {there} already there", units::count(added, "attestation"))),
     }
     parts.join("; ")
+}
+
+/// That bundle signatures had to be added before anything else, where they had to.
+pub(super) fn signed_first(added: usize) -> Option<String> {
+    let signatures = units::count(added, "bundle signature");
+    (added > 0).then(|| format!("{signatures} added first, without which verifiers would find the image unsigned"))
 }
 
 fn uri(text: &str) -> Result<String, String> {
@@ -239,6 +312,42 @@ fn source_digest(text: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trust::PrivateKey;
+
+    #[derive(clap::Parser)]
+    struct Parsed {
+        #[command(flatten)]
+        attesting: AttestingArgs,
+    }
+
+    fn attesting(words: &[&str]) -> AttestingArgs {
+        use clap::Parser as _;
+        Parsed::parse_from(["x", "--provenance", "always"].iter().chain(words)).attesting
+    }
+
+    #[test]
+    fn a_key_without_bundle_signatures_attests_only_beside_them() {
+        let key = |name: &str| {
+            let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/keys").join(name);
+            Signer::Key(PrivateKey::load(&file, &|| panic!("the key has no password")).unwrap())
+        };
+        let (p256, p384) = (key("p256.key"), key("p384.key"));
+        for (words, of_p256, of_p384, refused) in [
+            (&[][..], Some("sbom, provenance and model-signing"), None, false),
+            (&["--attest", "none"], None, None, false),
+            (&["--attest", "provenance,sbom,sbom"], Some("sbom and provenance"), None, true),
+            (&["--attest", "model-signing", "--attestation-format", "att"], Some("model-signing"), None, true),
+            (&["--attest", "sbom", "--attestation-format", "att"], Some("sbom"), Some("sbom"), false),
+            (&["--attestation-format", "att"], Some("sbom, provenance and model-signing"), Some("sbom and provenance"), false),
+            (&["--attestation-format", "both"], Some("sbom, provenance and model-signing"), None, false),
+        ] {
+            let args = attesting(words);
+            assert_eq!(args.plan(&p256).as_deref(), of_p256, "{words:?}");
+            assert_eq!(args.plan(&p384).as_deref(), of_p384, "{words:?}");
+            assert!(args.check_signer(&p256).is_ok());
+            assert_eq!(args.check_signer(&p384).is_err(), refused, "{words:?}");
+        }
+    }
 
     #[test]
     fn a_source_digest_is_an_algorithm_and_hexadecimal_digits() {

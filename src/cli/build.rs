@@ -121,6 +121,7 @@ impl Args {
     /// Who signs under which names, if anybody does.
     fn prover(&self, ui: &Ui, destination: &Destination) -> Result<Option<Prover>, CliError> {
         let Some(signer) = self.signing.optional_signer(&self.registry, ui)? else { return Ok(None) };
+        self.attesting.check_signer(&signer)?;
         let places = if self.tag.is_empty() { std::slice::from_ref(&destination.location) } else { &self.tag[..] };
         let mut identities = Vec::new();
         for place in places {
@@ -134,7 +135,7 @@ impl Args {
         let (built, time) = timed(|| build.dry_run(&ui.watch()))?;
         ui.step("build", format!("{}, nothing written; it would be {}", summary(&built), destination.location), time);
         if let Some(Prover { signer, identities }) = prover {
-            let attest = self.attesting.plan().map(|what| format!(" and attest {what}")).unwrap_or_default();
+            let attest = self.attesting.plan(signer).map(|what| format!(" and attest {what}")).unwrap_or_default();
             ui.say(format!("would sign it as {} by {}{attest}", identities.join(", "), signer.name()));
         }
         Ok(built)

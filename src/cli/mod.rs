@@ -27,6 +27,7 @@ mod keygen;
 mod keyless;
 mod lint;
 mod man;
+mod model_attestation;
 mod model_signature;
 mod options;
 mod patch;

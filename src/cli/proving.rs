@@ -2,10 +2,13 @@
 
 use super::attesting::{AttestingArgs, Story};
 use super::resolve::Found;
-use super::{CliError, sign, verify};
-use crate::oci::Location;
+use super::verify::accept;
+use super::{CliError, sign};
+use crate::oci::{Location, Timestamp};
 use crate::report::{Ui, timed, trust};
-use crate::trust::{Scope, Signer};
+use crate::trust::{
+    Consumer, Format, Judgement, Scope, SignReport, SignWarning, SignedBy, Signer, Verdict, VerifyReport, VerifyRequest, verify,
+};
 
 /// Who signs what.
 pub(super) struct Proving<'a> {
@@ -28,12 +31,30 @@ impl Proving<'_> {
         signed.warnings.iter().for_each(|warning| ui.warn(warning));
         ui.step("sign", sign::summary(&signed), time);
         self.attesting.attach(ui, found, signer, &signed, self.story).map_err(|error| self.unattested(error))?;
-        let asked = identities.first().map(String::as_str);
-        let verified = timed(|| verify::verify_signed(found, &signer.trusted()?, asked, &signed));
-        let (report, time) = verified.map_err(|error| self.unsigned(error))?;
-        verify::accept(found, &report)?;
+        let (report, time) = timed(|| self.verify(&signed)).map_err(|error| self.unsigned(error))?;
+        accept(found, &report)?;
+        if !signed.warnings.iter().any(|warning| matches!(warning, SignWarning::NoClassic | SignWarning::ClassicOnly { .. })) {
+            refused_by(&report).into_iter().for_each(|text| ui.warn(text));
+        }
         ui.step("verify", trust::verified(&report), time);
         Ok(())
+    }
+
+    /// Checks what was signed, for the usual consumers among those whom this signer can satisfy at all.
+    fn verify(&self, signed: &SignReport) -> Result<VerifyReport, CliError> {
+        let mut report = verify(&VerifyRequest {
+            store: self.found.store.as_ref(),
+            manifest: self.found.manifest.clone(),
+            trusted: &self.signer.trusted()?,
+            identity: self.identities.first().map(String::as_str),
+            consumers: &[],
+            required: &[],
+            now: Timestamp::now(),
+            layers: None,
+            just_signed: Some(signed),
+        })?;
+        report.named = satisfied(self.signer.formats(), signed_by(&report));
+        Ok(report)
     }
 
     fn unsigned(&self, source: CliError) -> CliError {
@@ -45,10 +66,65 @@ impl Proving<'_> {
     }
 }
 
+/// Who made the signatures that pass.
+fn signed_by(report: &VerifyReport) -> Option<&SignedBy> {
+    let findings = report.manifests.iter().flat_map(|manifest| manifest.classic.iter().chain(&manifest.bundles));
+    findings.into_iter().find_map(|finding| match &finding.verdict {
+        Verdict::Accepted(proof) => Some(&proof.by),
+        Verdict::Refused(_) | Verdict::Other(_) => None,
+    })
+}
+
+/// The usual consumers whom a signature in these formats can satisfy: nobody is told that signing failed because of the kind of key
+/// they chose. OpenShift trusts keyless signatures of e-mail addresses alone; cosign reads bundles where there are any.
+fn satisfied(formats: &[Format], by: Option<&SignedBy>) -> Vec<Consumer> {
+    let nameless = matches!(by, Some(SignedBy::Certificate { email: false, .. }));
+    let is_satisfied = |consumer: &Consumer| match consumer {
+        Consumer::OpenShift => formats.contains(&Format::Classic) && !nameless,
+        _ => formats.contains(&Format::Bundle),
+    };
+    Consumer::DEFAULT.into_iter().filter(is_satisfied).collect()
+}
+
+/// Which of the usual consumers would refuse the image all the same, and why.
+fn refused_by(report: &VerifyReport) -> Vec<String> {
+    let is_left_out =
+        |judgement: &&Judgement| Consumer::DEFAULT.contains(&judgement.consumer) && !report.named.contains(&judgement.consumer);
+    let refusals =
+        report.judgements.iter().filter(is_left_out).filter_map(|judgement| Some((judgement.consumer, judgement.refusals.first()?)));
+    refusals.map(|(consumer, refused)| format!("{consumer} would refuse it: {}", refused.objection)).collect()
+}
+
 /// The image as the user can sign it later: tag and digest where it has both.
 fn public_name(found: &Found) -> String {
     match &found.location {
         Location::Registry(reference) => reference.pinned(found.manifest.digest()).to_string(),
         location => location.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trust::{Algorithm, Log};
+
+    #[test]
+    fn a_signer_is_held_to_what_it_can_give() {
+        let key = |algorithm| SignedBy::Key { hint: String::new(), algorithm };
+        let certificate = |email, log| SignedBy::Certificate { identity: String::new(), email, issuer: String::new(), log };
+        let (both, classic, bundle) = (&[Format::Classic, Format::Bundle][..], &[Format::Classic][..], &[Format::Bundle][..]);
+        for (formats, by, consumers) in [
+            (both, Some(key(Algorithm::EcdsaP256Sha256)), &Consumer::DEFAULT[..]),
+            (classic, Some(key(Algorithm::EcdsaP384Sha256)), &[Consumer::OpenShift]),
+            (classic, Some(key(Algorithm::RsaSha256)), &[Consumer::OpenShift]),
+            (both, Some(certificate(true, Log::RekorV1)), &Consumer::DEFAULT),
+            (both, Some(certificate(false, Log::RekorV1)), &[Consumer::CosignV3]),
+            (bundle, Some(certificate(true, Log::RekorV2)), &[Consumer::CosignV3]),
+            (bundle, Some(certificate(false, Log::Timestamp)), &[Consumer::CosignV3]),
+            // where nothing passes, all are asked, and say why not
+            (both, None, &Consumer::DEFAULT),
+        ] {
+            assert_eq!(satisfied(formats, by.as_ref()), consumers, "{formats:?} {by:?}");
+        }
     }
 }

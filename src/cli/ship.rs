@@ -60,6 +60,7 @@ impl Args {
         let repository = Repository::open(&self.gitops)?;
         self.service.keep(current_delivery(&self.gitops, &self.site, &self.service.name), ui);
         let signer = self.signing.signer(&self.registry, ui)?;
+        self.attesting.check_signer(&signer)?;
         let build = self.build(ui)?;
         self.preflight(ui, &repository, &build, &name)?;
         if self.dry_run {
@@ -221,7 +222,7 @@ impl Args {
         let service = self.of(built.index(), name)?;
         let change = plan(&self.gitops, &self.site, &service)?;
         change.warnings.iter().for_each(|warning| ui.warn(warning));
-        let attest = self.attesting.plan().map(|what| format!(", attest {what}")).unwrap_or_default();
+        let attest = self.attesting.plan(signer).map(|what| format!(", attest {what}")).unwrap_or_default();
         ui.say(format!("would store {}, sign it as {name} by {}{attest} and commit:", self.image, signer.name()));
         ui.data(change.diff().trim_end())?;
         ui.data(format!("digest {}", built.index().digest()))?;

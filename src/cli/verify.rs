@@ -14,7 +14,7 @@ use crate::kserve::KserveError;
 use crate::oci::{Location, Timestamp};
 use crate::report::{Ui, timed, trust};
 use crate::store::Access;
-use crate::trust::{AttestationKind, Consumer, Policy, Refusal, SignReport, Trusted, VerifyReport, VerifyRequest, verify};
+use crate::trust::{AttestationKind, Consumer, Policy, Refusal, Trusted, VerifyReport, VerifyRequest, verify};
 
 /// The verb's options.
 #[derive(Debug, clap::Args)]
@@ -159,21 +159,6 @@ impl Args {
             just_signed: None,
         })?)
     }
-}
-
-/// Checks an image that was signed a moment ago, for the usual consumers.
-pub(super) fn verify_signed(found: &Found, trusted: &Trusted, name: Option<&str>, signed: &SignReport) -> Result<VerifyReport, CliError> {
-    Ok(verify(&VerifyRequest {
-        store: found.store.as_ref(),
-        manifest: found.manifest.clone(),
-        trusted,
-        identity: name,
-        consumers: &Consumer::DEFAULT,
-        required: &[],
-        now: Timestamp::now(),
-        layers: None,
-        just_signed: Some(signed),
-    })?)
 }
 
 /// An error that names the first refusal, and how many there are.
