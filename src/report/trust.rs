@@ -36,7 +36,7 @@ fn formats(report: &VerifyReport) -> String {
     let mut table = columns(["MANIFEST", "PLATFORM", "FORMAT", "RESULT"]);
     for manifest in &report.manifests {
         for (format, findings) in kinds(manifest) {
-            for result in results(format, findings) {
+            for result in results(format, &findings) {
                 table.add_row([manifest.digest.short(), place(manifest.platform.as_ref(), report), format.to_owned(), result]);
             }
         }
@@ -44,12 +44,15 @@ fn formats(report: &VerifyReport) -> String {
     table::text(&table)
 }
 
-fn kinds(manifest: &ManifestEvidence) -> [(&'static str, &[Finding]); 4] {
+fn kinds(manifest: &ManifestEvidence) -> [(&'static str, Vec<&Finding>); 4] {
+    let models = &manifest.model_signatures;
+    // A model signature is a bundle too; one line is enough for it, and the better one says whether it is good.
+    let is_model = |bundle: &&Finding| models.iter().any(|model| model.at == bundle.at);
     [
-        (CLASSIC, &manifest.classic),
-        (BUNDLE, &manifest.bundles),
-        ("attachment", &manifest.attachments),
-        ("model signature", &manifest.model_signatures),
+        (CLASSIC, manifest.classic.iter().collect()),
+        (BUNDLE, manifest.bundles.iter().filter(|bundle| !is_model(bundle)).collect()),
+        ("attachment", manifest.attachments.iter().collect()),
+        ("model signature", models.iter().collect()),
     ]
 }
 
@@ -57,11 +60,11 @@ const CLASSIC: &str = "classic";
 const BUNDLE: &str = "bundle";
 
 /// What is looked for in vain is a row too; what few images have is not.
-fn results(format: &str, findings: &[Finding]) -> Vec<String> {
+fn results(format: &str, findings: &[&Finding]) -> Vec<String> {
     let expected = [CLASSIC, BUNDLE].contains(&format);
     match findings {
         [] if expected => vec![Style::new().for_stderr().dim().apply_to("none").to_string()],
-        findings => findings.iter().map(result).collect(),
+        findings => findings.iter().map(|finding| result(finding)).collect(),
     }
 }
 
@@ -81,7 +84,7 @@ fn result(finding: &Finding) -> String {
             let name = name.as_ref().map(|name| format!(" for {name}")).unwrap_or_default();
             format!("{}, by {}{name}{what}", Style::new().for_stderr().green().apply_to("good"), signer(by))
         }
-        Verdict::Other(Reason::ModelSignature) => format!("{}; `--require model-signing` checks it", Reason::ModelSignature),
+        Verdict::Other(Reason::ModelSignature) => "a model signature; `--require model-signing` checks it".to_owned(),
         Verdict::Refused(reason) => format!("{}: {reason}{what}", Style::new().for_stderr().red().apply_to("bad")),
         Verdict::Other(reason) => format!("not checked: {reason}{what}"),
     }

@@ -15,6 +15,7 @@ use crate::support::{clean_command, modelcar, need, need_python_with, repo_root,
 
 const BOM: &str = "https://cyclonedx.org/bom";
 const SLSA: &str = "https://slsa.dev/provenance/v1";
+const MODEL: &str = "https://model_signing/signature/v1.0";
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 const NAME: &str = "quay.io/org/iris:v1";
 
@@ -268,8 +269,9 @@ fn nothing_is_signed_without_a_key_and_nothing_attested_without_leave() {
     for (words, kinds) in [
         (&["--attest", "none"][..], vec![sign; 3]),
         (&["--attest", "sbom"], vec![BOM, sign, sign, sign]),
-        (&["--provenance", "never"], vec![BOM, sign, sign, sign]),
-        (&["--provenance", "always"], vec![BOM, sign, sign, sign, SLSA]),
+        (&["--attest", "model-signing"], vec![MODEL, MODEL, MODEL, sign, sign, sign]),
+        (&["--provenance", "never"], vec![BOM, MODEL, MODEL, MODEL, sign, sign, sign]),
+        (&["--provenance", "always"], vec![BOM, MODEL, MODEL, MODEL, sign, sign, sign, SLSA]),
     ] {
         let layout = format!("out-{}", words.join("-"));
         let place = format!("oci:{layout}");
@@ -279,7 +281,8 @@ fn nothing_is_signed_without_a_key_and_nothing_attested_without_leave() {
         assert_eq!(bench.kinds(&layout), expected, "{words:?}");
     }
     let dry = bench.build("iris/logreg_iris.onnx", &["-t", NAME, "-o", "oci:dry", "--key", "a.key", "--dry-run"]);
-    assert!(err(&dry).contains(&format!("would sign it as {NAME} by ")) && err(&dry).contains(" and attest sbom and provenance"));
+    let plan = [format!("would sign it as {NAME} by "), " and attest sbom, provenance and model-signing".to_owned()];
+    assert!(plan.iter().all(|words| err(&dry).contains(words)), "{}", err(&dry));
     assert!(!bench.path("dry").exists());
 }
 

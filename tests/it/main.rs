@@ -32,6 +32,7 @@ mod layout;
 mod lint;
 mod llm_formats_agree_with_python;
 mod loads_through_the_modelcar_link;
+mod model_signature_rides_along;
 mod model_signing;
 mod nothing_is_sent_twice;
 mod onnx_agrees_with_python;

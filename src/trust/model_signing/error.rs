@@ -159,6 +159,7 @@ impl ModelSigningError {
             Self::OtherKey => "the file begins with the certificate of the signing key; those of its authorities follow",
             Self::ChainWithoutKey => "sign with --key, or without a chain",
             Self::Models { .. } => "sign the images one by one, each by its digest",
+            Self::TooLarge { .. } => "leave `model-signing` out of what is attested, or keep the files in fewer, larger ones",
             Self::Inside { .. } => "write it beside the folder",
             Self::Incomplete { .. } => "run it again: what is there already is kept",
             _ => return None,
