@@ -128,7 +128,8 @@ impl Args {
             None => ModelSigner::new(&signer),
         };
         let (report, time) = timed(|| model_attestation::attach(&found, &signer, &SignReport::default()))?;
-        ui.step("attest", model_attestation::summary(&report), time);
+        let (files, done) = (model_attestation::files(&report), model_attestation::summary(&report));
+        ui.step("attest", format!("{files}, root {}; {done}", report.root), time);
         ui.data(found.pinned())?;
         Ok(())
     }

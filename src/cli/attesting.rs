@@ -14,7 +14,7 @@ use crate::trust::attest::cyclonedx::{self, Bom};
 use crate::trust::attest::slsa::{self, BuildRecord, Parameters, Source};
 use crate::trust::attest::{AttachedAs, AttestReport, AttestRequest, AttestationFormat, Predicate, Reach, attest};
 use crate::trust::model_signing::ModelSigner;
-use crate::trust::{SignReport, Signer};
+use crate::trust::{InvalidPredicate, SignReport, Signer, TrustError};
 
 /// What is attested about a new image.
 #[derive(Clone, Debug, clap::Args)]
@@ -112,7 +112,7 @@ impl AttestingArgs {
 
     /// Refuses a signer that cannot attest what the user asked for by name, before anything is done.
     pub(super) fn check_signer(&self, signer: &Signer) -> Result<(), CliError> {
-        let impossible = self.attest.iter().any(|companion| self.is_wanted(*companion) && !self.is_possible(*companion, signer));
+        let impossible = !self.attest.is_empty() && self.wanted().any(|companion| !self.is_possible(companion, signer));
         if impossible { Ok(signer.ensure_bundles()?) } else { Ok(()) }
     }
 
@@ -132,10 +132,28 @@ impl AttestingArgs {
             ui.warn(format!("not attested: {}: {error}", list(&left_out)));
         }
         let (models, stated): (Vec<_>, Vec<_>) = chosen.into_iter().partition(|companion| *companion == Companion::ModelSigning);
-        if !stated.is_empty() {
-            self.state(ui, found, signer, signed, (story, &stated))?;
-        }
+        self.state_what_fits(ui, found, signer, signed, (story, &stated))?;
         if models.is_empty() { Ok(()) } else { self.sign_model(ui, found, signer, signed) }
+    }
+
+    /// The bill of materials of thousands of files fits into no attestation, and is left out where nobody asked for it.
+    fn state_what_fits(
+        &self,
+        ui: &Ui,
+        found: &Found,
+        signer: &Signer,
+        signed: &SignReport,
+        (story, what): (&Story, &[Companion]),
+    ) -> Result<(), CliError> {
+        let has_bill = what.contains(&Companion::Sbom) && !self.attest.contains(&Companion::Sbom);
+        match self.state(ui, found, signer, signed, (story, what)) {
+            Err(CliError::Trust(TrustError::Predicate(error @ InvalidPredicate::TooLarge { .. }))) if has_bill => {
+                ui.note(format!("no sbom is attached: {error}"));
+                let rest: Vec<Companion> = what.iter().copied().filter(|companion| *companion != Companion::Sbom).collect();
+                self.state(ui, found, signer, signed, (story, &rest))
+            }
+            result => result,
+        }
     }
 
     fn state(
@@ -146,6 +164,9 @@ impl AttestingArgs {
         signed: &SignReport,
         (story, what): (&Story, &[Companion]),
     ) -> Result<(), CliError> {
+        if what.is_empty() {
+            return Ok(());
+        }
         let name = found.location.reference().map(|reference| reference.name());
         let (report, time) = timed(|| -> Result<AttestReport, CliError> {
             let request = AttestRequest {
@@ -169,7 +190,9 @@ impl AttestingArgs {
     /// A model that no signature can be about, such as one of ten thousand files, is shipped without where nobody asked for one.
     fn sign_model(&self, ui: &Ui, found: &Found, signer: &Signer, signed: &SignReport) -> Result<(), CliError> {
         match timed(|| model_attestation::attach(found, &ModelSigner::new(signer), signed)) {
-            Ok((report, time)) => ui.step("attest", model_attestation::summary(&report), time),
+            Ok((report, time)) => {
+                ui.step("attest", format!("{}; {}", model_attestation::files(&report), model_attestation::summary(&report)), time);
+            }
             Err(CliError::ModelSigning(error)) if error.is_about_the_model() && !self.attest.contains(&Companion::ModelSigning) => {
                 ui.note(format!("no model signature is attached: {error}"));
             }

@@ -66,12 +66,13 @@ fn what_is_shipped_has_all_attestations_and_passes_for_everybody() {
 fn a_good_image_looks_good_whether_or_not_its_model_signature_is_asked_for() {
     let home = home();
     let said = err(&build(home.path(), "out", &["--key", "cosign.key"]));
-    assert!(said.contains("model-signing: 2 files, root sha256:") && said.contains("3 model signatures added"), "{said}");
+    assert!(said.contains("model-signing: 2 files; 3 model signatures added"), "{said}");
     let said = err(&run(command(home.path()).args(["verify", "oci:out", "--key", "cosign.pub"])));
     assert!(said.contains("a model signature; `--require model-signing` checks it") && !said.contains("bad"), "{said}");
     let said = err(&verify(home.path(), "oci:out", &[]));
     assert!(said.contains(" model signature  good, by key ") && !said.contains("checks it"), "{said}");
     let again = err(&run(command(home.path()).args(["attest", "oci:out", "--type", "model-signing", "--key", "cosign.key"])));
+    assert!(again.contains("model-signing: 2 files, root sha256:"), "{again}");
     assert!(again.contains("already signed by this signer, nothing to add"), "{again}");
 }
 
@@ -111,7 +112,7 @@ fn a_model_that_is_not_as_signed_is_refused() {
         let place = format!("oci:{layout}:{NAME}");
         let output = verify(home.path(), &place, &[]);
         assert_eq!(output.status.code(), Some(3), "{}", err(&output));
-        assert!(err(&output).contains("no model-signing by a trusted signer"), "{}", err(&output));
+        assert!(err(&output).contains("model-signing is required, and none is attached"), "{}", err(&output));
         transplant(&home.path().join("original"), &home.path().join(layout));
         let output = verify(home.path(), &place, &[]);
         assert_eq!(output.status.code(), Some(3), "{}", err(&output));
@@ -151,6 +152,8 @@ fn a_model_of_too_many_files_is_signed_without_where_nobody_asked_for_it() {
     let output = build(home.path(), "out", &["--key", "cosign.key"]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     assert!(err(&output).contains("no model signature is attached: the model has 6002 files"), "{}", err(&output));
+    assert!(err(&output).contains("no sbom is attached: the predicate has "), "{}", err(&output));
+    run(command(home.path()).args(["verify", "oci:out", "--key", "cosign.pub", "--require", "provenance"]));
     let output = build(home.path(), "asked", &["--key", "cosign.key", "--attest", "model-signing"]);
     assert_eq!(output.status.code(), Some(4), "{}", err(&output));
     assert!(err(&output).contains("is pushed and signed, but not attested"), "{}", err(&output));
