@@ -98,7 +98,7 @@ enum Verb {
     /// Sign an image for every consumer: podman, CRI-O and OpenShift, and cosign 3
     Sign(Box<sign::Args>),
     /// Attach a signed statement to an image: bill of materials, provenance, scan result, or your own
-    Attest(attest::Args),
+    Attest(Box<attest::Args>),
     /// Print the bill of materials of an image, or of a model on disk
     Sbom(sbom::Args),
     /// Print what is attested about how an image was built

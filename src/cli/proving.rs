@@ -34,7 +34,9 @@ impl Proving<'_> {
         let (report, time) = timed(|| self.verify(&signed)).map_err(|error| self.unsigned(error))?;
         accept(found, &report)?;
         if !signed.warnings.iter().any(|warning| matches!(warning, SignWarning::NoClassic | SignWarning::ClassicOnly { .. })) {
-            refused_by(&report).into_iter().for_each(|text| ui.warn(text));
+            for text in refused_by(&report) {
+                ui.warn(text);
+            }
         }
         ui.step("verify", trust::verified(&report), time);
         Ok(())

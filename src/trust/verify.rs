@@ -115,8 +115,9 @@ fn gather(request: &VerifyRequest<'_>) -> Result<Vec<ManifestEvidence>, TrustErr
 fn add_model_signatures(request: &VerifyRequest<'_>, manifests: &mut [ManifestEvidence]) -> Result<(), TrustError> {
     let reading = if request.layers.is_some() { Reading::Layers } else { Reading::Annotations };
     for (subject, finding) in model_signing::examine(request.store, &request.manifest, request.trusted, reading)? {
-        let manifest = manifests.iter_mut().find(|manifest| manifest.digest == subject);
-        manifest.into_iter().for_each(|manifest| manifest.model_signatures.push(finding.clone()));
+        if let Some(manifest) = manifests.iter_mut().find(|manifest| manifest.digest == subject) {
+            manifest.model_signatures.push(finding);
+        }
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+use crate::support::sigstore::{CLUSTER, Claims, Options, PROVIDER, Sigstore};
 use crate::support::{modelcar, repo_root, run, stdout_of, temp_dir};
 use crate::the_whole_way;
 
@@ -207,4 +208,34 @@ fn options_of_another_type_are_wrong_usage() {
     assert!(
         stdout_of(command(home.path()).args(["verify", "oci:out", "--key", "cosign.pub", "--consumer", "cosign-v3"])).contains("sha256")
     );
+}
+
+#[test]
+fn without_a_key_it_all_works_and_is_held_to_what_a_token_can_give() {
+    let (home, services) = (home(), Sigstore::start(&Options::default()));
+    fs::write(home.path().join("root.json"), services.trusted_root().to_string()).unwrap();
+    let builder = "https://kubernetes.io/namespaces/ml/serviceaccounts/builder";
+    for (layout, claims, identity, issuer, accepts) in [
+        ("person", Claims::email("ci@example.com"), "ci@example.com", PROVIDER, "openshift and cosign-v3 accept it"),
+        ("service", Claims::service_account("ml", "builder"), builder, CLUSTER, "cosign-v3 accepts it"),
+    ] {
+        fs::write(home.path().join("token"), services.token(&claims)).unwrap();
+        let place = format!("oci:{layout}");
+        let token = ["--identity-token-file", "token", "--fulcio-url", &services.fulcio_url, "--rekor-url", &services.rekor_url];
+        let signing = [&token[..], &["--trusted-root", "root.json"]].concat();
+        let output = build(home.path(), layout, &signing);
+        let said = err(&output);
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(said.contains("3 model signatures added") && said.contains(&format!("verified: {accepts}")), "{said}");
+        assert_eq!(said.contains("openshift would refuse it"), layout == "service", "{said}");
+        let again = run(command(home.path()).args(["attest", &place, "--type", "model-signing"]).args(&signing));
+        assert!(err(&again).contains("already signed by this signer, nothing to add"), "{}", err(&again));
+
+        let trust = ["--certificate-identity", identity, "--certificate-oidc-issuer", issuer, "--trusted-root", "root.json"];
+        run(command(home.path()).args(["verify", &place, "--consumer", "cosign-v3", "--require", ALL_THREE]).args(trust));
+        for verb in ["sbom", "provenance"] {
+            let said = err(&run(command(home.path()).args([verb, &place]).args(trust)));
+            assert!(said.contains(&format!("verified: by {identity}")), "{said}");
+        }
+    }
 }
