@@ -1,5 +1,6 @@
 //! Keyless signing while the services fail, without waiting: the library's own pauses are taken out.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,8 +8,8 @@ use modelcar::oci::{Location, RawManifest, Timestamp};
 use modelcar::store::registry::Web;
 use modelcar::store::{self, Access, Store, StoreOptions};
 use modelcar::trust::{
-    Certificates, Consumer, Expected, Format, Rekor, RekorVersion, Scope, Services, Session, SessionOptions, SignReport, SignRequest,
-    Signer, TokenSource, TrustError, TrustRoot, Trusted, VerifyRequest, sign, verify,
+    Certificates, Consumer, Expected, Format, Outcome, Rekor, RekorVersion, Scope, Services, Session, SessionOptions, SignReport,
+    SignRequest, Signer, TokenSource, TrustError, TrustRoot, Trusted, VerifyRequest, sign, verify,
 };
 use serde_json::{Value, json};
 
@@ -34,11 +35,9 @@ impl Bench {
     fn with(options: &Options) -> Self {
         let (home, services) = (temp_dir(), Sigstore::start(options));
         let model = repo_root().join("testdata/models/iris/logreg_iris.onnx");
-        let layout = home.path().join("layout");
-        let out = format!("oci:{}", layout.display());
+        let out = format!("oci:{}", home.path().join("layout").display());
         run(modelcar(home.path()).args(["build", "-q", "-t", NAME, "-o", &out, "--platform", "linux/amd64"]).arg(model));
-        let location: Location = format!("{out}:{NAME}").parse().unwrap();
-        let store = store::open(&location, Access::Write, &StoreOptions::default()).unwrap();
+        let (store, location) = open(home.path());
         let (_, manifest) = store::resolve(store.as_ref(), &location).unwrap();
         Self { home, services, store, manifest }
     }
@@ -103,6 +102,12 @@ impl Bench {
     fn count(&self, service: Service, request: &str) -> usize {
         self.services.requests(service).iter().filter(|seen| seen.starts_with(request)).count()
     }
+}
+
+/// The layout in a home, and the image in it.
+fn open(home: &Path) -> (Box<dyn Store>, Location) {
+    let location: Location = format!("oci:{}:{NAME}", home.join("layout").display()).parse().unwrap();
+    (store::open(&location, Access::Write, &StoreOptions::default()).unwrap(), location)
 }
 
 /// The whole story of an error in one line.
@@ -217,4 +222,16 @@ fn a_time_stamp_is_enough_where_the_trusted_root_has_no_log() {
     without_logs["tlogs"] = json!([]);
     let report = bench.sign_with(stamped(), &without_logs).unwrap();
     assert!(report.signatures.iter().all(|signature| signature.format == Format::Bundle) && report.warnings.len() == 1);
+}
+
+#[test]
+fn a_forged_signature_does_not_pass_for_the_signers_own() {
+    // Everybody can run a certificate authority that writes the signer's name, and attach what it certifies.
+    let (bench, forger) = (Bench::new(), Sigstore::start(&Options::default()));
+    let forged = Bench { services: forger, store: open(bench.home.path()).0, manifest: bench.manifest.clone(), home: temp_dir() };
+    forged.sign().unwrap();
+    assert!(forged.is_verified(&forged.services.trusted_root()) && !bench.is_verified(&bench.services.trusted_root()));
+    let report = bench.sign_by(&bench.signer(bench.services(), None)).unwrap();
+    assert!(report.signatures.iter().all(|signature| signature.outcome == Outcome::Added), "{report:?}");
+    assert!(bench.is_verified(&bench.services.trusted_root()));
 }

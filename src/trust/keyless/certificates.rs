@@ -1,6 +1,10 @@
 //! PEM as the certificates of signatures use it: LF line ends, because podman compares the text.
 
+use std::time::Duration;
+
+use rustls_pki_types::{CertificateDer, UnixTime};
 use sigstore_types::DerCertificate;
+use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
 use crate::trust::keys::pem_block;
 
@@ -8,6 +12,8 @@ use crate::trust::keys::pem_block;
 const MAX_CERTIFICATES: usize = 16;
 /// Of one chain, in bytes.
 const MAX_TEXT: usize = 128 << 10;
+/// id-kp-codeSigning, 1.3.6.1.5.5.7.3.3, as the bytes of its OID.
+const CODE_SIGNING: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 3];
 const END: &str = "-----END CERTIFICATE-----";
 
 /// One PEM block.
@@ -31,6 +37,16 @@ pub(super) fn read(text: &str) -> Result<Vec<DerCertificate>, String> {
     }
     let parsed = blocks.into_iter().map(|block| DerCertificate::from_pem(block.trim()).map_err(|error| error.to_string()));
     parsed.collect()
+}
+
+/// Whether one of these authorities has issued a certificate for signing, which was valid at this time: seconds since 1970.
+pub(super) fn is_issued_by(certificate: &DerCertificate, authorities: &[DerCertificate], time: u64) -> bool {
+    let authorities: Vec<CertificateDer<'_>> = authorities.iter().map(|authority| authority.as_bytes().into()).collect();
+    let anchors: Vec<_> = authorities.iter().filter_map(|authority| anchor_from_trusted_cert(authority).ok()).collect();
+    let (der, time) = (CertificateDer::from(certificate.as_bytes()), UnixTime::since_unix_epoch(Duration::from_secs(time)));
+    let Ok(certificate) = EndEntityCert::try_from(&der) else { return false };
+    let usage = KeyUsage::required(CODE_SIGNING);
+    certificate.verify_for_usage(ALL_VERIFICATION_ALGS, &anchors, &[], time, usage, None, None).is_ok()
 }
 
 #[cfg(test)]

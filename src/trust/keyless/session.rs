@@ -78,7 +78,7 @@ impl Session {
     /// Trusts whom Fulcio says this is, and nobody else.
     pub(in crate::trust) fn trusted(&self) -> Result<Trusted, KeylessError> {
         let leaf = self.leaf()?;
-        let certificates = Certificates::of_signer(&leaf.identity, &leaf.issuer, self.options.root.clone());
+        let certificates = Certificates::of_signer(&leaf, self.options.root.clone());
         Ok(Trusted { certificates: Some(certificates), ..Trusted::default() })
     }
 

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use sigstore_crypto::{CertificateInfo, SubjectAltName, parse_certificate_info, verify_signature};
-use sigstore_types::{Artifact, Bundle, KindVersion, Sha256Hash, SignatureContent};
+use sigstore_types::{Artifact, Bundle, DerCertificate, KindVersion, Sha256Hash, SignatureContent};
 use sigstore_verify::{CertificateError, Error, TimestampError, TransparencyLogError};
 
-use super::annotations;
+use super::fulcio::Leaf;
 use super::identity::{CertificateIdentity, Expected};
 use super::root::{Evidence, TrustRoot};
+use super::{annotations, certificates};
 use crate::oci::{Annotations, Digest};
 use crate::trust::reason::shown;
 use crate::trust::{Log, Reason, SignedBy};
@@ -21,21 +22,36 @@ const MAX_WITNESSES: usize = 8;
 pub struct Certificates {
     /// Any one of these.
     whose: Vec<CertificateIdentity>,
-    /// None only for a signer that looks for its own signatures and was given no root.
-    root: Option<Arc<TrustRoot>>,
+    by: Word,
+}
+
+/// By whose word a certificate is believed.
+#[derive(Clone, Debug)]
+enum Word {
+    /// By that of the authorities, logs and time-stamp authorities of a root.
+    Root(Arc<TrustRoot>),
+    /// By that of the authority that certified a signer, who was given no root and looks for its own signatures.
+    Certified {
+        /// The signer's certificate.
+        leaf: DerCertificate,
+        /// Those above it.
+        above: Vec<DerCertificate>,
+    },
 }
 
 impl Certificates {
     /// Certificates of these holders that the root vouches for.
     pub fn new(whose: Vec<CertificateIdentity>, root: Arc<TrustRoot>) -> Self {
-        Self { whose, root: Some(root) }
+        Self { whose, by: Word::Root(root) }
     }
 
-    /// What one signer made, as far as the root can tell. Without a root it is believed by key and name alone, which is enough to
-    /// add nothing twice and for nothing else.
-    pub(super) fn of_signer(identity: &str, issuer: &str, root: Option<Arc<TrustRoot>>) -> Self {
-        let whose = CertificateIdentity { identity: Expected::exactly(identity), issuer: Expected::exactly(issuer) };
-        Self { whose: vec![whose], root }
+    /// What one signer made, as far as the root can tell. Without a root, the authority that certified the signer now must have
+    /// certified it then: everybody can write a certificate with the signer's name, and the signer would take its own signature for
+    /// there already. This is enough to add nothing twice, and for nothing else.
+    pub(super) fn of_signer(signer: &Leaf, root: Option<Arc<TrustRoot>>) -> Self {
+        let whose = CertificateIdentity { identity: Expected::exactly(&signer.identity), issuer: Expected::exactly(&signer.issuer) };
+        let certified = || Word::Certified { leaf: signer.certificate.clone(), above: signer.chain.clone() };
+        Self { whose: vec![whose], by: root.map_or_else(certified, Word::Root) }
     }
 
     /// Who signed the statement in a bundle about this manifest. `statement` is what the caller read out of it.
@@ -60,9 +76,12 @@ impl Certificates {
         ensure_few_witnesses(bundle)?;
         let certificate = bundle.signing_certificate().ok_or_else(|| malformed("it has no certificate"))?;
         let info = parse_certificate_info(certificate).map_err(|error| malformed(&error.to_string()))?;
-        match &self.root {
-            Some(root) => root.verify(artifact, bundle, evidence)?,
-            None => ensure_signed(bundle, message, &info)?,
+        match &self.by {
+            Word::Root(root) => root.verify(artifact, bundle, evidence)?,
+            Word::Certified { leaf, above } => {
+                ensure_signed(bundle, message, &info)?;
+                ensure_certified(certificate, &info, leaf, above)?;
+            }
         }
         let by = signed_by(&info, log(bundle))?;
         self.ensure_expected(&by)?;
@@ -106,6 +125,15 @@ fn ensure_signed(bundle: &Bundle, message: &[u8], info: &CertificateInfo) -> Res
     };
     let scheme = info.key_algorithm.default_signing_scheme();
     verify_signature(&info.public_key, message, signature, scheme).map_err(|_| Reason::Changed)
+}
+
+/// The certificate is the signer's own, or by an authority that has certified the signer.
+fn ensure_certified(found: &DerCertificate, info: &CertificateInfo, own: &DerCertificate, above: &[DerCertificate]) -> Result<(), Reason> {
+    let begin = u64::try_from(info.not_before.as_second()).unwrap_or_default();
+    if found == own || certificates::is_issued_by(found, above, begin) {
+        return Ok(());
+    }
+    Err(Reason::CertificateRoot { what: "another authority certified this signer".to_owned() })
 }
 
 fn signed_by(info: &CertificateInfo, log: Log) -> Result<SignedBy, Reason> {
@@ -195,7 +223,8 @@ mod tests {
             identity: Expected::exactly(identity),
             issuer: Expected::matching(issuer).unwrap(),
         };
-        let certificates = Certificates { whose: vec![who("a@x", "^https://one$"), who("b@x", "two")], root: None };
+        let word = Word::Certified { leaf: DerCertificate::new(Vec::new()), above: Vec::new() };
+        let certificates = Certificates { whose: vec![who("a@x", "^https://one$"), who("b@x", "two")], by: word };
         for (identity, issuer, refusal) in [
             ("a@x", "https://one", None),
             ("b@x", "https://two", None),
