@@ -207,7 +207,9 @@ fn half(identity: bool, issuer: bool, root: bool) -> CliError {
     CliError::usage("a certificate is trusted by three things, and not all of them are given", format!("add {}", missing.join(" and ")))
 }
 
+/// A variable that is not set leaves an empty word: that is nothing given, and no pattern that everybody fits.
 fn expected(text: Option<&String>, pattern: Option<&String>) -> Result<Option<Expected>, CliError> {
+    let [text, pattern] = [text, pattern].map(|word| word.filter(|word| !word.is_empty()));
     let matching = |pattern: &String| Expected::matching(pattern).map_err(TrustError::from);
     match (text, pattern) {
         (Some(text), _) => Ok(Some(Expected::exactly(text))),
@@ -233,5 +235,17 @@ mod tests {
         assert!(CertificateArgs::default().certificates(&RegistryArgs::default()).unwrap().is_none());
         let pattern = CertificateArgs { certificate_identity_regexp: Some("(".to_owned()), ..CertificateArgs::default() };
         assert_eq!(pattern.certificates(&RegistryArgs::default()).unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn an_empty_word_is_nobody_and_no_pattern_that_everybody_fits() {
+        let empty = CertificateArgs {
+            certificate_identity_regexp: Some(String::new()),
+            certificate_oidc_issuer: Some(String::new()),
+            root: RootArgs { sigstore: Some(Instance::PublicGood), ..RootArgs::default() },
+            ..CertificateArgs::default()
+        };
+        let hint = empty.certificates(&RegistryArgs::default()).unwrap_err().hint().unwrap();
+        assert!(hint.contains("--certificate-identity (") && hint.contains("--certificate-oidc-issuer ("), "{hint}");
     }
 }
