@@ -83,9 +83,14 @@ impl FromStr for Named {
 }
 
 impl Demands {
-    /// Whom the user and the policy named, each once and in the order of tables.
+    /// Whom the user and the policy named, each once and in the order of tables. A policy that names none means the usual ones, and
+    /// options do not widen it.
     fn consumers(&self, policy: Option<&Policy>) -> Vec<Consumer> {
-        let of_policy = policy.map(Policy::consumers).unwrap_or_default();
+        let of_policy = match policy.map(Policy::consumers) {
+            Some([]) => &Consumer::DEFAULT,
+            Some(named) => named,
+            None => &[],
+        };
         if self.consumer.is_empty() && of_policy.is_empty() {
             return Consumer::DEFAULT.to_vec();
         }
@@ -171,4 +176,36 @@ pub(super) fn accept(found: &Found, report: &VerifyReport) -> Result<(), CliErro
 
 fn hint(refusal: &Refusal) -> String {
     refusal.refused.objection.remedy().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trust::PrivateKey;
+
+    #[test]
+    fn options_add_to_the_consumers_of_a_policy_and_take_none_away() {
+        use Consumer::{CosignV3, Kyverno, OpenShift, Quay};
+        let key = PrivateKey::generate().unwrap().public().to_pem().replace('\n', "\n      ");
+        let policy = |consumers: &str| {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("policy.yaml");
+            let text = format!("version: 1\nimages: [quay.io/edge]\n{consumers}keys:\n  - pem: |\n      {key}\n");
+            fs_err::write(&path, text).unwrap();
+            Policy::load(&path).unwrap()
+        };
+        let (silent, kyverno) = (policy(""), policy("consumers: [kyverno]\n"));
+        let quay = vec![Named::One(Quay)];
+        for (policy, asked, expected) in [
+            (None, vec![], vec![OpenShift, CosignV3]),
+            (None, quay.clone(), vec![Quay]),
+            (Some(&silent), vec![], vec![OpenShift, CosignV3]),
+            (Some(&silent), quay.clone(), vec![OpenShift, CosignV3, Quay]),
+            (Some(&kyverno), vec![], vec![Kyverno]),
+            (Some(&kyverno), quay, vec![Kyverno, Quay]),
+        ] {
+            let demands = Demands { consumer: asked, require: Vec::new(), layers: false };
+            assert_eq!(demands.consumers(policy), expected);
+        }
+    }
 }
