@@ -6,12 +6,15 @@ pub fn compact(json: &str) -> String {
     lay_out(json, &mut |_, _, _| ())
 }
 
+/// Deeper levels are not indented further: strangers nest brackets by the hundred thousand, whose indentation would take gigabytes.
+const MAX_INDENT: usize = 16;
+
 /// A member to a line, two spaces per level, as `serde_json` and most tools print. The text must be JSON.
 pub fn pretty(json: &str) -> String {
     lay_out(json, &mut |out, depth, gap| match gap {
         Gap::Line => {
             out.push('\n');
-            out.extend(std::iter::repeat_n("  ", depth));
+            out.extend(std::iter::repeat_n("  ", depth.min(MAX_INDENT)));
         }
         Gap::Space => out.push(' '),
     })
@@ -93,6 +96,15 @@ mod tests {
             pretty(text),
             "{\n  \"b\": 1.0,\n  \"a\\\"\": [],\n  \"a\": 12345678901234567890123,\n  \"c\": {\n    \"x \": [\n      1,\n      {}\n    ]\n  }\n}"
         );
+    }
+
+    #[test]
+    fn indents_deep_nests_no_further() {
+        let depth = 100_000;
+        let deep = "[".repeat(depth) + "1" + &"]".repeat(depth);
+        let laid_out = pretty(&deep);
+        assert!(laid_out.len() < deep.len() * (2 * MAX_INDENT + 2), "{} bytes of {}", laid_out.len(), deep.len());
+        assert_eq!(compact(&laid_out), deep);
     }
 
     proptest! {
