@@ -1,9 +1,10 @@
 //! Hashing everything again: a signature vouches for a manifest, and the manifest's digests for configs and layers, if somebody
-//! compares them.
+//! compares them. A manifest that nobody trusted has signed is refused anyhow, and it may name blobs without end: they are not read.
 
 use std::collections::HashSet;
 use std::io::Read as _;
 
+use super::consumers::own_refusals;
 use super::{ManifestEvidence, Objection, Refused, TrustError, fetch};
 use crate::exit_code;
 use crate::image::watch::{Event, Watch};
@@ -32,7 +33,7 @@ struct Listed<'a> {
     manifest: &'a ManifestEvidence,
 }
 
-/// Reads and hashes every config and layer of these manifests, each once, as a stream.
+/// Reads and hashes every config and layer of the signed ones of these manifests, each once, as a stream.
 pub(super) fn rehash(store: &dyn Store, manifests: &[ManifestEvidence], watch: &Watch) -> Result<Layers, TrustError> {
     let (listed, refusals) = list(store, manifests)?;
     watch.tell(Event::Begun { hash: listed.iter().map(|listed| listed.blob.size).fold(0, u64::saturating_add), blobs: Vec::new() });
@@ -50,7 +51,7 @@ pub(super) fn rehash(store: &dyn Store, manifests: &[ManifestEvidence], watch: &
 /// The blobs of all manifests, and the manifests whose blobs cannot be known.
 fn list<'a>(store: &dyn Store, manifests: &'a [ManifestEvidence]) -> Result<(Vec<Listed<'a>>, Vec<Refused>), TrustError> {
     let (mut listed, mut refusals, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
-    for (number, manifest) in manifests.iter().enumerate() {
+    for (number, manifest) in manifests.iter().enumerate().filter(|(_, manifest)| is_signed(manifest)) {
         match document(store, manifest)? {
             Some(Manifest::Image(image)) => {
                 let blobs = std::iter::once(image.config).chain(image.layers);
@@ -68,6 +69,10 @@ fn list<'a>(store: &dyn Store, manifests: &'a [ManifestEvidence]) -> Result<(Vec
         }
     }
     Ok((listed, refusals))
+}
+
+fn is_signed(manifest: &ManifestEvidence) -> bool {
+    own_refusals(std::slice::from_ref(manifest)).is_empty()
 }
 
 /// None if it is not there, which is refused elsewhere.
@@ -111,7 +116,7 @@ mod tests {
         let all = std::iter::once((raw.digest(), None)).chain(children);
         all.map(|(digest, platform)| {
             assert!(store.get_manifest(&ManifestRef::Digest(digest)).is_ok());
-            ManifestEvidence { digest, platform, ..testing::evidence() }
+            ManifestEvidence { digest, platform, ..testing::signed_evidence() }
         })
         .collect()
     }
@@ -150,6 +155,15 @@ mod tests {
             let layers = rehash(&store, &manifests, &Watch::silent()).unwrap();
             assert_eq!(layers.refusals, [manifests[2].refused(Objection::Blob { blob })]);
         }
+    }
+
+    #[test]
+    fn reads_nothing_of_what_nobody_signed() {
+        let store = MemoryStore::default();
+        let mut manifests = evidence(&store, &testing::index(&store));
+        manifests[2].classic.clear();
+        let layers = rehash(&store, &manifests, &Watch::silent()).unwrap();
+        assert_eq!(layers, Layers { blobs: 2, bytes: 2 + "the model for amd64".len() as u64, refusals: Vec::new() });
     }
 
     #[test]

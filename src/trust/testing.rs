@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Mutex;
 
-use super::{ManifestEvidence, SignatureTag};
+use super::{Algorithm, Finding, ManifestEvidence, Proof, Says, SignatureTag, SignedBy, Verdict};
 use crate::oci::{Descriptor, Digest, ImageIndex, ImageManifest, Manifest, ManifestRef, Platform, RawManifest, media_type};
 use crate::store::{BlobSource, Store, StoreError, VerifiedReader};
 
@@ -156,6 +156,13 @@ pub(super) fn evidence() -> ManifestEvidence {
         attachments: Vec::new(),
         model_signatures: Vec::new(),
     }
+}
+
+/// The same with a good classic signature.
+pub(super) fn signed_evidence() -> ManifestEvidence {
+    let by = SignedBy::Key { hint: String::new(), algorithm: Algorithm::EcdsaP256Sha256 };
+    let verdict = Verdict::Accepted(Proof { by, name: None });
+    ManifestEvidence { classic: vec![Finding { at: Digest::of(b"a payload"), says: Says::Signed, verdict }], ..evidence() }
 }
 
 /// An index of two platforms, in a store.
