@@ -15,6 +15,9 @@ const MAX_OUTPUT: u64 = 64 << 10;
 /// How much of it goes into an error, in characters.
 const MAX_SHOWN: usize = 2000;
 
+/// What signs images is no business of Git, nor of the hooks it runs.
+const SECRETS: [&str; 2] = ["COSIGN_PASSWORD", "COSIGN_PRIVATE_KEY"];
+
 /// Variables that would point git at another repository or index, as they are set inside hooks, or change how paths are read.
 /// `GIT_CONFIG_COUNT` and its like stay: continuous integration sets `safe.directory` with them.
 const FOREIGN: [&str; 18] = [
@@ -178,7 +181,7 @@ impl Repository {
 
     fn command(&self) -> Command {
         let mut command = Command::new("git");
-        for name in FOREIGN {
+        for name in FOREIGN.iter().chain(&SECRETS) {
             command.env_remove(name);
         }
         command.arg("-C").arg(&self.dir).envs(self.env.iter().map(|(name, value)| (name, value)));

@@ -92,7 +92,9 @@ pub fn verify(request: &VerifyRequest<'_>) -> Result<VerifyReport, TrustError> {
     }
     let asked = Asked::by(request.identity)?;
     let mut manifests = gather(request)?;
-    if request.required.iter().any(|required| *required.kind() == AttestationKind::ModelSigning) {
+    // What nobody trusted has signed is refused anyhow, and its layers are a stranger's, of any size.
+    let is_signed = own_refusals(&manifests).is_empty();
+    if is_signed && request.required.iter().any(|required| *required.kind() == AttestationKind::ModelSigning) {
         add_model_signatures(request, &mut manifests)?;
     }
     let layers = request.layers.map(|watch| layers::rehash(request.store, &manifests, watch)).transpose()?;

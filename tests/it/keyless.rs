@@ -73,9 +73,14 @@ impl Bench {
         said(&run(self.signing(witness).args(["--trusted-root", "root.json"])))
     }
 
+    /// Whether cosign would pass the image: podman and OpenShift take no service account, whatever it signs.
     fn verify(&self, identity: &str, issuer: &str) -> Output {
+        self.verify_for("cosign-v3", identity, issuer)
+    }
+
+    fn verify_for(&self, consumer: &str, identity: &str, issuer: &str) -> Output {
         let mut command = self.command();
-        command.args(["verify", IMAGE, "--format", "json", "--trusted-root", "root.json"]);
+        command.args(["verify", IMAGE, "--consumer", consumer, "--format", "json", "--trusted-root", "root.json"]);
         command.args(["--certificate-identity", identity, "--certificate-oidc-issuer", issuer]).output().unwrap()
     }
 
@@ -88,7 +93,12 @@ impl Bench {
 
     #[track_caller]
     fn refused(&self, identity: &str, issuer: &str, reason: &str) {
-        let output = self.verify(identity, issuer);
+        self.refused_for("cosign-v3", identity, issuer, reason);
+    }
+
+    #[track_caller]
+    fn refused_for(&self, consumer: &str, identity: &str, issuer: &str, reason: &str) {
+        let output = self.verify_for(consumer, identity, issuer);
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(output.status.code(), Some(3), "{}", said(&output));
         assert!(report["refusals"].to_string().contains(reason), "`{reason}` is not in\n{report:#}");
@@ -151,7 +161,7 @@ fn a_log_of_version_2_gives_bundles_and_says_that_podman_finds_nothing() {
     let bench = Bench::new();
     let said = bench.sign(Witness::V2AndTsa);
     assert!(said.contains("no classic keyless signature is possible"), "{said}");
-    let output = bench.verify(BUILDER, CLUSTER);
+    let output = bench.verify_for("openshift", BUILDER, CLUSTER);
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((output.status.code(), accepted(&report, "bundle").len(), accepted(&report, "classic").len()), (Some(3), 2, 0));
     let refusals = report["refusals"].to_string();
@@ -253,22 +263,24 @@ fn a_key_is_no_certificate_and_a_certificate_is_no_key() {
 #[test]
 fn a_log_entry_of_another_signature_is_refused() {
     const BUNDLE: &str = "dev.sigstore.cosign/bundle";
+    const MAIL: &str = "ci@example.com";
     let bench = Bench::new();
+    bench.hand_out(&Claims::email(MAIL));
     let names = ["--sign-identity", "quay.io/o/iris:a", "--sign-identity", NAME];
     run(bench.signing(Witness::V1).args(names));
-    bench.verified(BUILDER, CLUSTER);
+    assert_eq!(bench.verify_for("openshift", MAIL, PROVIDER).status.code(), Some(0));
     change_signature_images(&bench, |image| {
         let other = image["layers"][0]["annotations"][BUNDLE].clone();
         image["layers"][1]["annotations"][BUNDLE] = other;
     });
-    bench.refused(BUILDER, CLUSTER, "the log entry does not match");
+    bench.refused_for("openshift", MAIL, PROVIDER, "the log entry does not match");
     change_signature_images(&bench, |image| {
         let layers = image["layers"].as_array_mut().unwrap();
         for layer in layers {
             layer["annotations"].as_object_mut().unwrap().remove(BUNDLE);
         }
     });
-    bench.refused(BUILDER, CLUSTER, "nothing proves when it was signed");
+    bench.refused_for("openshift", MAIL, PROVIDER, "nothing proves when it was signed");
 }
 
 /// What an attacker with access to the layout does to every `.sig` image.
