@@ -130,7 +130,7 @@ mod tests {
         sign(&store, &index, &signer);
         let findings = examine(&store, &index, &signer.trusted().unwrap(), Reading::Layers).unwrap();
         let at: Vec<Digest> = findings.iter().map(|(at, _)| *at).collect();
-        assert_eq!(at, model_subjects(&index).unwrap().iter().map(|subject| subject.digest()).collect::<Vec<_>>());
+        assert_eq!(at, model_subjects(&index).unwrap().iter().map(crate::trust::subject::Subject::digest).collect::<Vec<_>>());
         assert!(findings.iter().all(|(_, finding)| matches!(finding.verdict, Verdict::Accepted(_))));
     }
 
