@@ -5,9 +5,10 @@ use std::io::Read as _;
 use fs_err as fs;
 
 use super::CliError;
+use super::policy::Signers;
 use crate::oci::Location;
 use crate::report::Ui;
-use crate::trust::{EmitError, EmitRequest, ImageScope, Match, Policy, PublicKey, Target, TrustedRoot, emit, registries_d};
+use crate::trust::{EmitError, EmitRequest, ImageScope, Match, Policy, Target, TrustedRoot, emit, registries_d};
 
 /// The largest trusted root that is read, in bytes.
 const MAX_ROOT: u64 = 1 << 20;
@@ -59,11 +60,11 @@ impl EmitArgs {
     }
 
     /// Prints the policy: for the image's repository, else for the images of the policy file.
-    pub(super) fn print(&self, ui: &Ui, image: Option<&Location>, policy: Option<&Policy>, keys: &[PublicKey]) -> Result<(), CliError> {
+    pub(super) fn print(&self, ui: &Ui, image: Option<&Location>, policy: Option<&Policy>, signers: &Signers) -> Result<(), CliError> {
         let Some(wanted) = self.emit else { return Ok(()) };
         let scopes = scopes(image, policy)?;
-        let identities = policy.map(Policy::identities).unwrap_or_default();
-        let root = policy.and_then(Policy::trusted_root).map(read_root).transpose()?;
+        let Signers { keys, identities, root } = signers;
+        let root = root.as_deref().map(read_root).transpose()?;
         let target = wanted.target();
         let names = match self.match_policy {
             Names::RepoDigestOrExact => Match::RepoDigestOrExact,

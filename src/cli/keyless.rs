@@ -180,12 +180,29 @@ impl CertificateArgs {
     /// # Errors
     /// They say half of it, or the root cannot be had.
     pub(super) fn certificates(&self, registry: &RegistryArgs) -> Result<Option<Certificates>, CliError> {
+        let root = self.root.load(registry, Duration::from_secs(30)).map_err(TrustError::from)?;
+        Ok(self.whose(root)?.map(|(whose, root)| Certificates::new(vec![whose], root)))
+    }
+
+    /// The same for a policy that is to be printed, which holds the root itself: with the file that it is in.
+    ///
+    /// # Errors
+    /// They say half of it, or the root is in no file.
+    pub(super) fn in_file(&self) -> Result<Option<(CertificateIdentity, PathBuf)>, CliError> {
+        if self.root.names_services() {
+            let hint = "name a file: `--trusted-root FILE`";
+            return Err(CliError::usage("a policy holds the authorities themselves, and they are read from a file only", hint));
+        }
+        self.whose(self.root.trusted_root.clone())
+    }
+
+    /// Whom to trust with this root: all three things, or none of them.
+    fn whose<Root>(&self, root: Option<Root>) -> Result<Option<(CertificateIdentity, Root)>, CliError> {
         let identity = expected(self.certificate_identity.as_ref(), self.certificate_identity_regexp.as_ref())?;
         let issuer = expected(self.certificate_oidc_issuer.as_ref(), self.certificate_oidc_issuer_regexp.as_ref())?;
-        let root = self.root.load(registry, Duration::from_secs(30)).map_err(TrustError::from)?;
         match (identity, issuer, root) {
             (None, None, None) => Ok(None),
-            (Some(identity), Some(issuer), Some(root)) => Ok(Some(Certificates::new(vec![CertificateIdentity { identity, issuer }], root))),
+            (Some(identity), Some(issuer), Some(root)) => Ok(Some((CertificateIdentity { identity, issuer }, root))),
             (identity, issuer, root) => Err(half(identity.is_some(), issuer.is_some(), root.is_some())),
         }
     }

@@ -1,12 +1,14 @@
 //! The policy file and its rules as options. Options on the command line only ever narrow what a file allows.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::CliError;
 use super::options::RegistryArgs;
 use super::trusting::TrustedArgs;
 use crate::oci::{Location, Reference};
-use crate::trust::{AttestationKind, Certificates, MaxAge, Policy, Requirement, Rule, TrustError, TrustRoot, Trusted};
+use crate::trust::{
+    AttestationKind, CertificateIdentity, Certificates, MaxAge, Policy, PublicKey, Requirement, Rule, TrustError, TrustRoot, Trusted,
+};
 
 /// What must be attested, by a file or by options.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -95,19 +97,58 @@ pub(super) fn trusted(
     let Some(policy) = policy else { return options.somebody(image, registry) };
     let named = options.trusted(image, registry)?;
     if named.certificates.is_some() {
-        return Err(CliError::usage(
-            "a policy and `--certificate-identity` both say whose certificates count",
-            "write the identity into the policy, or leave out --policy",
-        ));
+        return Err(two_words_on_certificates());
     }
-    match named.keys.iter().find(|key| !policy.keys().contains(key)) {
-        Some(key) => Err(CliError::usage(
-            format!("the policy {} does not trust the key {}", policy.path().display(), key.hint()),
-            "options can narrow a policy and not widen it: add the key to the policy, or leave out --policy",
-        )),
-        None if named.keys.is_empty() => Ok(Trusted { keys: policy.keys().to_vec(), certificates: certificates(policy)? }),
-        None => Ok(named),
+    ensure_trusted(policy, &named.keys)?;
+    if named.keys.is_empty() {
+        return Ok(Trusted { keys: policy.keys().to_vec(), certificates: certificates(policy)? });
     }
+    Ok(named)
+}
+
+/// The same people in the terms of consumers' own policies: certificates by name, and the authorities as a file.
+#[derive(Debug)]
+pub(super) struct Signers {
+    pub(super) keys: Vec<PublicKey>,
+    pub(super) identities: Vec<CertificateIdentity>,
+    pub(super) root: Option<PathBuf>,
+}
+
+/// Who a consumer's policy is to trust; narrowed by options just as for [`trusted`].
+pub(super) fn signers(policy: Option<&Policy>, options: &TrustedArgs, image: &str) -> Result<Signers, CliError> {
+    let (keys, certificate) = (options.keys(&image)?, options.certificate()?);
+    match (policy, certificate) {
+        (Some(_), Some(_)) => Err(two_words_on_certificates()),
+        (None, certificate) => {
+            let (identities, root) = certificate.map(|(identity, root)| (vec![identity], root)).unzip();
+            Ok(Signers { keys, identities: identities.unwrap_or_default(), root })
+        }
+        (Some(policy), None) => {
+            ensure_trusted(policy, &keys)?;
+            Ok(if keys.is_empty() { all_of(policy) } else { Signers { keys, identities: Vec::new(), root: None } })
+        }
+    }
+}
+
+fn all_of(policy: &Policy) -> Signers {
+    let root = policy.trusted_root().map(Path::to_owned);
+    Signers { keys: policy.keys().to_vec(), identities: policy.identities().to_vec(), root }
+}
+
+fn two_words_on_certificates() -> CliError {
+    CliError::usage(
+        "a policy and `--certificate-identity` both say whose certificates count",
+        "write the identity into the policy, or leave out --policy",
+    )
+}
+
+/// Options narrow a policy: keys that it does not have are none that it trusts.
+fn ensure_trusted(policy: &Policy, keys: &[PublicKey]) -> Result<(), CliError> {
+    let Some(key) = keys.iter().find(|key| !policy.keys().contains(key)) else { return Ok(()) };
+    Err(CliError::usage(
+        format!("the policy {} does not trust the key {}", policy.path().display(), key.hint()),
+        "options can narrow a policy and not widen it: add the key to the policy, or leave out --policy",
+    ))
 }
 
 /// The holders of certificates that a policy names, with the authorities it names.

@@ -1,9 +1,11 @@
 //! The options that say whose signatures count.
 
+use std::path::PathBuf;
+
 use super::CliError;
 use super::keyless::CertificateArgs;
 use super::options::{KeyParser, RegistryArgs};
-use crate::trust::{KeyError, KeySource, PublicKey, Trusted};
+use crate::trust::{CertificateIdentity, KeyError, KeySource, PublicKey, Trusted};
 
 /// Whose signatures count.
 #[derive(Clone, Debug, clap::Args)]
@@ -20,6 +22,11 @@ impl TrustedArgs {
     /// The keys alone.
     pub(super) fn keys(&self, image: &dyn std::fmt::Display) -> Result<Vec<PublicKey>, CliError> {
         self.key.iter().map(|key| load(key, image)).collect()
+    }
+
+    /// The certificates alone, with the file that holds their authorities.
+    pub(super) fn certificate(&self) -> Result<Option<(CertificateIdentity, PathBuf)>, CliError> {
+        self.certificates.in_file()
     }
 
     /// Whether the authorities of certificates are asked for over the network.

@@ -62,6 +62,32 @@ fn every_consumers_policy_in_full() {
 }
 
 #[test]
+fn a_policy_files_keys_are_trusted_as_far_as_options_leave_them() {
+    let home = home_with_a_key();
+    run(modelcar(home.path()).current_dir(home.path()).env("COSIGN_PASSWORD", "").args(["keygen", "-q", "--output-key-prefix", "other"]));
+    fs::write(home.path().join("policy.yaml"), "version: 1\nimages: [quay.io/edge]\nkeys: [{file: k.pub}]\n").unwrap();
+    let print = |words: &[&str]| emitted(home.path(), &[&["policy.json"], words].concat());
+    let expected = print(&["quay.io/edge/iris:v1", "--key", "k.pub"]).stdout;
+    assert!(!expected.is_empty());
+    for words in [["--policy", "policy.yaml"].as_slice(), &["--policy", "policy.yaml", "--key", "k.pub"]] {
+        let words = [&["quay.io/edge/iris:v1"], words].concat();
+        assert_eq!(print(&words).stdout, expected, "{words:?}");
+    }
+    let whom = ["--certificate-identity", "ci@example.com", "--certificate-oidc-issuer", "https://issuer", "--trusted-root", "root.json"];
+    let table: [(&[&str], &str); 3] = [
+        (&["--policy", "policy.yaml", "--key", "other.pub"], "does not trust the key"),
+        (&[&["--policy", "policy.yaml"], whom.as_slice()].concat(), "both say whose certificates count"),
+        (&whom, "root.json"),
+    ];
+    for (words, reason) in table {
+        let output = print(&[&["quay.io/edge/iris:v1"], words].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{said}");
+        assert!(said.contains(reason), "`{reason}` is not in\n{said}");
+    }
+}
+
+#[test]
 fn says_what_a_policy_cannot_say() {
     let home = home_with_a_key();
     let table: [(&[&str], &str); 4] = [
