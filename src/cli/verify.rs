@@ -14,7 +14,7 @@ use crate::kserve::KserveError;
 use crate::oci::{Location, Timestamp};
 use crate::report::{Ui, timed, trust};
 use crate::store::Access;
-use crate::trust::{AttestationKind, Consumer, Policy, Refusal, Trusted, VerifyReport, VerifyRequest, verify};
+use crate::trust::{AttestationKind, Consumer, Demand, Policy, Refusal, Trusted, VerifyReport, VerifyRequest, verify};
 
 /// The verb's options.
 #[derive(Debug, clap::Args)]
@@ -114,16 +114,17 @@ impl Args {
         let image = self.what.as_deref().map(str::parse::<Location>).transpose()?;
         let image = match &image {
             Some(image) if !self.emit.is_asked() => image,
-            image => return self.emit.print(ui, image.as_ref(), policy.as_ref(), &self.trusting.keys(&what)?),
+            image => {
+                let signers = policy::signers(policy.as_ref(), &self.trusting, what)?;
+                return self.emit.print(ui, image.as_ref(), policy.as_ref(), &signers);
+            }
         };
         self.ensure_offline(image)?;
         let trusted = policy::trusted(policy.as_ref(), &self.trusting, image, &self.registry)?;
         let found = Found::at(image, &self.registry, Access::Read)?;
-        let (report, time) = timed(|| self.check(&found, &trusted, policy.as_ref(), ui))?;
-        match self.format {
-            Format::Text => ui.say(trust::verification(&report).trim_end()),
-            Format::Json => ui.data(trust::json(&found.pinned(), &report)?)?,
-        }
+        let name = self.name(&found);
+        let (report, time) = timed(|| self.check(&found, name.as_deref(), &trusted, policy.as_ref(), ui))?;
+        self.print(ui, &found, name.as_deref(), &report)?;
         accept(&found, &report)?;
         ui.step("verify", trust::verified(&report), time);
         if self.format == Format::Text {
@@ -147,16 +148,38 @@ impl Args {
         }
     }
 
-    fn check(&self, found: &Found, trusted: &Trusted, policy: Option<&Policy>, ui: &Ui) -> Result<VerifyReport, CliError> {
-        let name = self.identity.clone().or_else(|| found.location.reference().map(|reference| reference.to_string()));
-        policy.iter().try_for_each(|policy| policy::ensure_covered(policy, name.as_deref()))?;
+    /// The name that signatures have to be for, where one is known.
+    fn name(&self, found: &Found) -> Option<String> {
+        self.identity.clone().or_else(|| found.location.reference().map(|reference| reference.to_string()))
+    }
+
+    fn print(&self, ui: &Ui, found: &Found, name: Option<&str>, report: &VerifyReport) -> Result<(), CliError> {
+        match self.format {
+            Format::Text => ui.say(trust::verification(report).trim_end()),
+            Format::Json => ui.data(trust::json(&found.pinned(), name, report)?)?,
+        }
+        if self.format == Format::Text && name.is_none() {
+            ui.note("no name was compared: give --identity REGISTRY/REPOSITORY:TAG");
+        }
+        Ok(())
+    }
+
+    fn check(
+        &self,
+        found: &Found,
+        name: Option<&str>,
+        trusted: &Trusted,
+        policy: Option<&Policy>,
+        ui: &Ui,
+    ) -> Result<VerifyReport, CliError> {
+        policy.iter().try_for_each(|policy| policy::ensure_covered(policy, name))?;
         let layers = self.demands.layers || policy.is_some_and(Policy::layers);
         let watch = layers.then(|| ui.watch());
         Ok(verify(&VerifyRequest {
             store: found.store.as_ref(),
             manifest: found.manifest.clone(),
             trusted,
-            identity: name.as_deref(),
+            identity: name,
             consumers: &self.demands.consumers(policy),
             required: &self.policy.requirements(policy, &self.demands.require)?,
             now: Timestamp::now(),
@@ -171,11 +194,14 @@ pub(super) fn accept(found: &Found, report: &VerifyReport) -> Result<(), CliErro
     let refusals = report.refusals();
     let Some(first) = refusals.first() else { return Ok(()) };
     let more = if refusals.len() > 1 { format!(" (and {} more)", refusals.len() - 1) } else { String::new() };
-    Err(CliError::Refused { image: found.pinned(), reasons: format!("{first}{more}"), hint: Some(hint(first)) })
+    Err(CliError::Refused { image: found.pinned(), reasons: format!("{first}{more}"), hint: Some(hint(first, report)) })
 }
 
-fn hint(refusal: &Refusal) -> String {
-    refusal.refused.objection.remedy().to_owned()
+fn hint(refusal: &Refusal, report: &VerifyReport) -> String {
+    const PLATFORMS: &str = "the index is signed and its platforms are not: `modelcar sign` signs all of them, for every kind of reader, and \
+                             `cosign sign --recursive` for cosign";
+    let is_signature = matches!(refusal.by, Demand::Consumer(_) | Demand::Signature);
+    if is_signature && report.is_index_alone_signed() { PLATFORMS } else { refusal.refused.objection.remedy() }.to_owned()
 }
 
 #[cfg(test)]

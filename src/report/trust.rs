@@ -36,12 +36,12 @@ fn formats(report: &VerifyReport) -> String {
     let mut table = columns(["MANIFEST", "PLATFORM", "FORMAT", "RESULT"]);
     for manifest in &report.manifests {
         for (format, findings) in kinds(manifest) {
-            for result in results(format, &findings) {
+            for result in counted(&results(format, findings)) {
                 table.add_row([manifest.digest.short(), place(manifest.platform.as_ref(), report), format.to_owned(), result]);
             }
         }
     }
-    table::text(&table)
+    table::talk(&table)
 }
 
 fn kinds(manifest: &ManifestEvidence) -> [(&'static str, Vec<&Finding>); 4] {
@@ -52,19 +52,70 @@ fn kinds(manifest: &ManifestEvidence) -> [(&'static str, Vec<&Finding>); 4] {
         (CLASSIC, manifest.classic.iter().collect()),
         (BUNDLE, manifest.bundles.iter().filter(|bundle| !is_model(bundle)).collect()),
         ("attachment", manifest.attachments.iter().collect()),
-        ("model signature", models.iter().collect()),
+        (MODEL, models.iter().collect()),
     ]
+}
+
+/// Equal rows once, with their number: who signs again and again needs no page for it.
+fn counted(rows: &[String]) -> Vec<String> {
+    let number = |row: &String| rows.iter().filter(|other| *other == row).count();
+    let first = |place: usize| !rows[..place].contains(&rows[place]);
+    let shown = rows.iter().enumerate().filter(|(place, _)| first(*place));
+    shown.map(|(_, row)| if number(row) > 1 { format!("{row} (×{})", number(row)) } else { row.clone() }).collect()
 }
 
 const CLASSIC: &str = "classic";
 const BUNDLE: &str = "bundle";
+const MODEL: &str = "model signature";
 
 /// What is looked for in vain is a row too; what few images have is not.
-fn results(format: &str, findings: &[&Finding]) -> Vec<String> {
-    let expected = [CLASSIC, BUNDLE].contains(&format);
-    match findings {
-        [] if expected => vec![Style::new().for_stderr().dim().apply_to("none").to_string()],
-        findings => findings.iter().map(|finding| result(finding)).collect(),
+fn results(format: &str, mut findings: Vec<&Finding>) -> Vec<String> {
+    if findings.is_empty() && [CLASSIC, BUNDLE].contains(&format) {
+        return vec![dim("none")];
+    }
+    // A registry lists them in any order.
+    findings.sort_by_cached_key(|finding| order(finding));
+    let trusted = findings.iter().any(|finding| matches!(finding.verdict, Verdict::Accepted(_)));
+    let result = |finding: &&Finding| match &finding.verdict {
+        Verdict::Refused(reason) if trusted && is_by_another(reason) => {
+            format!("{}: {}{}", dim("other signer"), shortened(reason, reason), what(finding))
+        }
+        // the format says it already
+        Verdict::Accepted(proof) if format == MODEL => good(proof),
+        _ => result(finding),
+    };
+    findings.iter().map(result).collect()
+}
+
+/// Signatures before attestations, these by type; then by signer.
+fn order(finding: &Finding) -> (u8, String, u8, String) {
+    let (kind, predicate_type) = match &finding.says {
+        Says::Signed => (0, String::new()),
+        Says::Attested { predicate_type, .. } => (1, predicate_type.clone()),
+        Says::Unknown => (2, String::new()),
+    };
+    let (verdict, detail) = match &finding.verdict {
+        Verdict::Accepted(Proof { by, name }) => (0, format!("{} {}", signer(by), name.as_deref().unwrap_or_default())),
+        Verdict::Refused(reason) => (1, reason.to_string()),
+        Verdict::Other(reason) => (2, reason.to_string()),
+    };
+    (kind, predicate_type, verdict, detail)
+}
+
+/// Whether a signature may be as good as any, for those who trust its signer. Beside one that is trusted here it does no harm.
+fn is_by_another(reason: &Reason) -> bool {
+    matches!(reason, Reason::OtherKey { .. } | Reason::NoKeyMatches | Reason::CertificateIdentity { .. } | Reason::CertificateIssuer { .. })
+}
+
+fn dim(text: &str) -> String {
+    Style::new().for_stderr().dim().apply_to(text).to_string()
+}
+
+/// What contains a reason, with a key's hint of as many characters as elsewhere in the tables.
+fn shortened(text: &impl ToString, reason: &Reason) -> String {
+    match reason {
+        Reason::OtherKey { hint } if !hint.is_empty() => text.to_string().replace(hint.as_str(), &short(hint)),
+        _ => text.to_string(),
     }
 }
 
@@ -75,19 +126,42 @@ fn place(platform: Option<&Platform>, report: &VerifyReport) -> String {
 }
 
 fn result(finding: &Finding) -> String {
-    let what = match &finding.says {
-        Says::Attested { predicate_type, .. } => format!(" (`{}`)", printable(predicate_type, 100)),
-        Says::Signed | Says::Unknown => String::new(),
-    };
+    let what = what(finding);
     match &finding.verdict {
-        Verdict::Accepted(Proof { by, name }) => {
-            let name = name.as_ref().map(|name| format!(" for {name}")).unwrap_or_default();
-            format!("{}, by {}{name}{what}", Style::new().for_stderr().green().apply_to("good"), signer(by))
-        }
+        Verdict::Accepted(proof) => good(proof) + &what,
         Verdict::Other(Reason::ModelSignature) => "a model signature; `--require model-signing` checks it".to_owned(),
-        Verdict::Refused(reason) => format!("{}: {reason}{what}", Style::new().for_stderr().red().apply_to("bad")),
+        Verdict::Refused(reason) => {
+            format!("{}: {}{what}", Style::new().for_stderr().red().apply_to("bad"), shortened(reason, reason))
+        }
         Verdict::Other(reason) => format!("not checked: {reason}{what}"),
     }
+}
+
+fn good(Proof { by, name }: &Proof) -> String {
+    let name = name.as_ref().map(|name| format!(" for {name}")).unwrap_or_default();
+    format!("{}, by {}{name}", Style::new().for_stderr().green().apply_to("good"), signer(by))
+}
+
+/// What an attestation is about, in brackets.
+fn what(finding: &Finding) -> String {
+    match &finding.says {
+        Says::Attested { predicate_type, .. } => format!(" ({})", kind(predicate_type)),
+        Says::Signed | Says::Unknown => String::new(),
+    }
+}
+
+/// A word for a kind of statement that everybody knows; others by their URI.
+fn kind(predicate_type: &str) -> String {
+    let word = match predicate_type {
+        "https://slsa.dev/provenance/v1" => "provenance",
+        "https://slsa.dev/provenance/v0.2" => "provenance 0.2",
+        "https://cyclonedx.org/bom" | "https://spdx.dev/Document" => "sbom",
+        "https://model_signing/signature/v1.0" => MODEL,
+        "https://cosign.sigstore.dev/attestation/vuln/v1" => "vuln",
+        "https://openvex.dev/ns" => "openvex",
+        other => return format!("`{}`", printable(other, 100)),
+    };
+    word.to_owned()
 }
 
 fn signer(by: &SignedBy) -> String {
@@ -113,11 +187,11 @@ fn consumers(report: &VerifyReport) -> String {
     if !unsigned.is_empty() {
         table.add_row(["modelcar".to_owned(), "a signature in either format".to_owned(), refuses(&unsigned, report)]);
     }
-    table::text(&table)
+    table::talk(&table)
 }
 
 fn accepts(notes: &[&str]) -> String {
-    let notes = if notes.is_empty() { String::new() } else { format!(", {}", notes.join("; ")) };
+    let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
     format!("{}{notes}", Style::new().for_stderr().green().apply_to("accepts"))
 }
 
@@ -131,10 +205,17 @@ fn refuses(refusals: &[Refused], report: &VerifyReport) -> String {
             None => different.push((objection, vec![place])),
         }
     }
-    let shown = different.iter().take(OBJECTIONS).map(|(objection, places)| format!("{objection} [{}]", places.join(", ")));
+    let shown = different.iter().take(OBJECTIONS).map(|(objection, places)| format!("{} [{}]", worded(objection), places.join(", ")));
     let more = different.len().saturating_sub(OBJECTIONS);
     let shown = shown.chain((more > 0).then(|| format!("and {more} more"))).collect::<Vec<_>>().join("; ");
     format!("{}: {shown}", Style::new().for_stderr().red().apply_to("refuses"))
+}
+
+fn worded(objection: &Objection) -> String {
+    match objection {
+        Objection::NoneGood { reason, .. } | Objection::Shadowed { reason } => shortened(objection, reason),
+        objection => objection.to_string(),
+    }
 }
 
 fn requirements(report: &VerifyReport) -> String {
@@ -146,7 +227,7 @@ fn requirements(report: &VerifyReport) -> String {
         let result = met_by.as_ref().map_or_else(ToString::to_string, result);
         table.add_row([requirement.kind().to_string(), result]);
     }
-    table::text(&table)
+    table::talk(&table)
 }
 
 /// Those who were not asked, in a line each for yes and no.
@@ -170,14 +251,15 @@ fn list(names: &[String]) -> String {
     }
 }
 
-/// The same facts for scripts; docs/trust.md describes the document.
+/// The same facts for scripts; docs/trust.md describes the document. `identity` is the name that was compared, if one was.
 ///
 /// # Errors
 /// Never for these values.
-pub fn json(image: &str, report: &VerifyReport) -> serde_json::Result<String> {
+pub fn json(image: &str, identity: Option<&str>, report: &VerifyReport) -> serde_json::Result<String> {
     let refusals: Vec<String> = report.refusals().iter().map(ToString::to_string).collect();
     serde_json::to_string_pretty(&json!({
         "image": image,
+        "identity": identity,
         "verified": refusals.is_empty(),
         "refusals": refusals,
         "consumers": report.judgements.iter().map(|judgement| consumer(judgement, &report.named)).collect::<Vec<_>>(),
@@ -250,4 +332,77 @@ fn finding(finding: &Finding) -> Value {
         Says::Unknown => ("unknown", None),
     };
     json!({"at": finding.at.to_string(), "says": says, "predicate_type": predicate_type, "verdict": verdict, "detail": detail})
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+
+    use super::*;
+    use crate::oci::Digest;
+    use crate::trust::Algorithm;
+
+    const HINT: &str = "4HPwTl6dPyN4dH8QmSkYbwQMB8QhDeHMFAJqFgzBvNc=";
+
+    fn finding(says: Says, verdict: Verdict) -> Finding {
+        Finding { at: Digest::of(b""), says, verdict }
+    }
+
+    fn attested(predicate_type: &str, verdict: Verdict) -> Finding {
+        finding(Says::Attested { predicate_type: predicate_type.to_owned(), predicate: RawValue::NULL.to_owned() }, verdict)
+    }
+
+    fn by(hint: &str) -> Verdict {
+        let by = SignedBy::Key { hint: hint.to_owned(), algorithm: Algorithm::EcdsaP256Sha256 };
+        Verdict::Accepted(Proof { by, name: None })
+    }
+
+    fn strangers() -> Verdict {
+        Verdict::Refused(Reason::OtherKey { hint: HINT.to_owned() })
+    }
+
+    fn rows(format: &str, findings: &[Finding]) -> Vec<String> {
+        let rows = counted(&results(format, findings.iter().collect()));
+        rows.iter().map(|row| console::strip_ansi_codes(row).into_owned()).collect()
+    }
+
+    #[test]
+    fn signatures_come_first_and_known_statements_have_short_names() {
+        let findings = [
+            attested("https://slsa.dev/provenance/v1", by("k")),
+            attested("https://example.com/review", by("k")),
+            attested("https://cyclonedx.org/bom", by("k")),
+            finding(Says::Signed, by("l")),
+            attested("https://cyclonedx.org/bom", by("k")),
+            finding(Says::Signed, by("k")),
+        ];
+        let expected = [
+            "good, by key k",
+            "good, by key l",
+            "good, by key k (sbom) (×2)",
+            "good, by key k (`https://example.com/review`)",
+            "good, by key k (provenance)",
+        ];
+        assert_eq!(rows(BUNDLE, &findings), expected);
+        let reversed: Vec<Finding> = findings.into_iter().rev().collect();
+        assert_eq!(rows(BUNDLE, &reversed), expected, "the order of the registry does not matter");
+    }
+
+    #[test]
+    fn a_strangers_signature_is_bad_only_where_nobody_trusted_signed() {
+        let stranger = || finding(Says::Signed, strangers());
+        assert_eq!(rows(BUNDLE, &[stranger()]), ["bad: signed by another key (hint 4HPwTl6dPyN4)"]);
+        let both = [stranger(), finding(Says::Signed, by("k"))];
+        assert_eq!(rows(BUNDLE, &both), ["good, by key k", "other signer: signed by another key (hint 4HPwTl6dPyN4)"]);
+        let changed = [finding(Says::Signed, Verdict::Refused(Reason::Changed)), finding(Says::Signed, by("k"))];
+        assert!(rows(BUNDLE, &changed)[1].starts_with("bad: changed"));
+    }
+
+    #[test]
+    fn a_good_model_signature_is_called_so_once() {
+        let model = || [attested("https://model_signing/signature/v1.0", by("k"))];
+        assert_eq!(rows(MODEL, &model()), ["good, by key k"]);
+        assert_eq!(rows(BUNDLE, &model()), ["good, by key k (model signature)"]);
+        assert_eq!((rows(MODEL, &[]).len(), rows(BUNDLE, &[])), (0, vec!["none".to_owned()]));
+    }
 }

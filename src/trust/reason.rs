@@ -10,7 +10,7 @@ pub enum Reason {
     #[error("no signature exists")]
     NoSignature,
     /// The index names a manifest that is not there, so nobody can run it.
-    #[error("the manifest is not there")]
+    #[error("the manifest is not there, or not what its digest says")]
     NoManifest,
     /// The bundle's hint names a key that was not given.
     #[error("signed by another key (hint {hint})")]

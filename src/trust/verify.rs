@@ -153,6 +153,15 @@ impl VerifyReport {
         all
     }
 
+    /// Whether somebody trusted has signed the index and no manifest in it, as `cosign sign` does.
+    pub fn is_index_alone_signed(&self) -> bool {
+        let is_signed = |manifest: &ManifestEvidence| manifest.classic.iter().chain(&manifest.bundles).any(Finding::is_accepted_signature);
+        match self.manifests.as_slice() {
+            [index, platforms @ ..] => is_signed(index) && !platforms.is_empty() && !platforms.iter().any(is_signed),
+            [] => false,
+        }
+    }
+
     /// The refusals for this reason.
     pub fn demanded(&self, by: Demand) -> impl Iterator<Item = Refusal> {
         self.refusals().into_iter().filter(move |refusal| refusal.by == by)
@@ -176,7 +185,7 @@ impl fmt::Display for Demand {
         match self {
             Self::Consumer(consumer) => consumer.fmt(f),
             Self::Signature => f.write_str("modelcar"),
-            Self::Attestation => f.write_str("--require"),
+            Self::Attestation => f.write_str("required"),
             Self::Layers => f.write_str("--layers"),
         }
     }

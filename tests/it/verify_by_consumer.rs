@@ -56,6 +56,7 @@ fn snapshot(name: &str, text: &str) {
         settings.add_filter(r"\(\d+\.\d s\)", "([TIME])");
         settings.add_filter("sha256:[0-9a-f]{64}", "sha256:[DIGEST]");
         settings.add_filter(r"(?m)^ [0-9a-f]{12} ", " [DIGEST]     ");
+        settings.add_filter(r": [0-9a-f]{12}(:| \()", ": [DIGEST]$1");
         settings
     };
     settings.bind(|| insta::assert_snapshot!(name, text));
@@ -88,10 +89,42 @@ fn an_unsigned_image_is_refused_for_everybody() {
 }
 
 #[test]
+fn an_image_without_a_name_is_said_to_be_compared_with_none() {
+    let bench = Bench::signed();
+    let layout = bench.home.path().join("image/index.json");
+    let index = fs::read_to_string(&layout).unwrap();
+    fs::write(&layout, index.replace(NAME, "renamed")).unwrap();
+    let output = bench.verify(&["oci:image:renamed"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("no name was compared: give --identity REGISTRY/REPOSITORY:TAG"), "{said}");
+    let identity = |words: &[&str]| {
+        let output = bench.verify(&[&["oci:image:renamed", "--format", "json"], words].concat());
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()["identity"].clone()
+    };
+    assert_eq!(identity(&[]), Value::Null);
+    assert_eq!(identity(&["--identity", NAME]), NAME);
+    let named = bench.verify(&["oci:image:renamed", "--identity", NAME]);
+    assert!(!String::from_utf8_lossy(&named.stderr).contains("no name"), "{named:?}");
+}
+
+#[test]
+fn of_an_index_that_alone_is_signed_the_platforms_are_told() {
+    let bench = Bench::new();
+    run(bench.modelcar().args(["sign", "-q", "oci:image", "--key", "a.key", "--no-recursive"]));
+    for consumer in ["openshift", "cosign"] {
+        let output = bench.verify(&["oci:image", "--consumer", consumer]);
+        assert_eq!(output.status.code(), Some(3), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("hint: the index is signed and its platforms are not") && said.contains("--recursive"), "{said}");
+    }
+}
+
+#[test]
 fn wrong_words_are_told_with_the_right_ones() {
     let bench = Bench::signed();
     let cases: [&[&str]; 4] = [
-        &["oci:image", "--consumer", "cosign"],
+        &["oci:image", "--consumer", "cosign-v5"],
         &["oci:image", "--require", "bom"],
         &["quay.io/org/iris:v1", "--offline"],
         &["oci:image", "--consumer", ""],

@@ -8,7 +8,7 @@ use super::{Objection, cosign};
 use crate::trust::{Finding, Format, ManifestEvidence, Says, Verdict};
 
 const SLSA: &str = "https://slsa.dev/provenance/";
-const NOT_LOGGED: &str = "with `--ignore-rekor`, unless the signature is in a log";
+const NOT_LOGGED: &str = "with a key and no log, ec needs --ignore-rekor";
 
 pub(super) fn judge(manifest: &ManifestEvidence) -> Opinion {
     let attestations = if manifest.has_bundle() {

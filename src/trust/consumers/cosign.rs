@@ -9,9 +9,9 @@ use super::Objection;
 use super::reading::{Opinion, a_classic, any_bundle, by_key, sha256};
 use crate::trust::{Finding, Format, ManifestEvidence};
 
-const NOT_LOGGED: &str = "with `--insecure-ignore-tlog`, unless the signature is in a log";
+const NOT_LOGGED: &str = "with a key and no log, cosign verify needs --insecure-ignore-tlog";
 const INDEX_ALONE: &str = "for a platform's own digest it has nothing good";
-const TRUSTED_ROOT: &str = "2.6 with a `--trusted-root` too, be it empty, since there are bundles";
+const TRUSTED_ROOT: &str = "2.6 reads the bundles, and needs a --trusted-root too, be it empty";
 const ATTESTATION: &str = "takes an attestation for a signature";
 
 /// All of version 2: what 2.5 reads, and what 2.6 reads instead where there is a bundle.

@@ -105,8 +105,13 @@ impl FromStr for Consumer {
     type Err = KserveError;
 
     fn from_str(text: &str) -> Result<Self, KserveError> {
+        let alias = match text {
+            "crio" | "cri-o" => Some(Self::OpenShift),
+            "cosign" => Some(Self::CosignV3),
+            _ => None,
+        };
         let named = Self::ALL.into_iter().find(|consumer| consumer.to_string() == text);
-        named.ok_or_else(|| KserveError::unknown_word("consumer", text, Self::ALL))
+        named.or(alias).ok_or_else(|| KserveError::unknown_word("consumer", text, Self::ALL))
     }
 }
 
@@ -158,7 +163,8 @@ impl Judgement {
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.digest)?;
+        // The line begins with the whole digest of the image.
+        f.write_str(&self.digest.short())?;
         self.platform.iter().try_for_each(|platform| write!(f, " ({platform})"))?;
         write!(f, ": {}", self.objection)
     }

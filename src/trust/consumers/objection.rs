@@ -8,7 +8,7 @@ use crate::trust::{Algorithm, Format, Reason, Unmet};
 #[non_exhaustive]
 pub enum Objection {
     /// An index lists it, and it is not there.
-    #[error("the manifest is not there")]
+    #[error("the manifest is not there, or not what its digest says")]
     NoManifest,
     /// No signature of this kind passes.
     #[error("{format}: {reason}")]
@@ -65,7 +65,7 @@ impl Objection {
     /// What the user can do.
     pub fn remedy(&self) -> &'static str {
         match self {
-            Self::NoManifest | Self::Blob { .. } => "push the image again: what is there already is not sent twice",
+            Self::NoManifest | Self::Blob { .. } => "copy or push the image again; what is there already is not sent twice",
             Self::NoneGood { reason, .. } | Self::Shadowed { reason } => of(reason),
             Self::Nested => "list the images themselves in the index",
             Self::Hash { .. } => "sign with a P-256 key (`modelcar keygen`), which every consumer checks alike",
@@ -87,6 +87,9 @@ fn of(reason: &Reason) -> &'static str {
         Reason::IdentityWithoutTag { .. } => "run `modelcar sign`, which signs the name with its tag",
         Reason::Attestation { .. } | Reason::NoBundle { .. } => "run `modelcar sign`, which adds a signature to what is attached",
         Reason::Keyless => "name the certificate that is trusted: `--certificate-identity`",
-        _ => "the table above lists every signature that was looked at; `--format json` gives it to scripts",
+        Reason::OtherKey { .. } | Reason::NoKeyMatches => {
+            "name the key that it was signed with: `--key`; or sign it with yours: `modelcar sign`"
+        }
+        _ => "`modelcar verify` lists every signature that it looked at, with `--format json` for scripts; `modelcar sign` adds a good one",
     }
 }

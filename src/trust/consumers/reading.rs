@@ -66,8 +66,27 @@ fn one(format: Format, findings: &[Finding], fits: impl Fn(&Says, &Proof) -> Res
     if bad.is_empty() {
         bad.push(Objection::NoneGood { format, reason: Reason::NoSignature });
     }
+    bad.sort_by_key(distance);
     let mut seen = HashSet::new();
     Err(bad.into_iter().chain(other).filter(|objection| seen.insert(objection.to_string())).collect())
+}
+
+/// How far a signature is from being good: under another name of the same image, of another image, or not good at all.
+fn distance(objection: &Objection) -> u8 {
+    match objection {
+        Objection::NoneGood { reason: Reason::Identity { signed, asked }, .. } if repository(signed) != repository(asked) => 1,
+        Objection::NoneGood { reason: Reason::Identity { .. } | Reason::IdentityWithoutTag { .. }, .. } => 0,
+        _ => 2,
+    }
+}
+
+/// A name without tag and digest.
+fn repository(name: &str) -> &str {
+    let name = name.split('@').next().unwrap_or(name);
+    match name.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => repository,
+        _ => name,
+    }
 }
 
 impl Objection {

@@ -178,5 +178,20 @@ fn names_are_read_back_as_they_are_written() {
     for consumer in Consumer::ALL {
         assert_eq!(consumer.to_string().parse::<Consumer>().unwrap(), consumer);
     }
-    assert!("cosign".parse::<Consumer>().unwrap_err().hint().unwrap().contains("cosign-v3"));
+    let aliases = [("crio", OpenShift), ("cri-o", OpenShift), ("cosign", CosignV3)];
+    aliases.into_iter().for_each(|(alias, consumer)| assert_eq!(alias.parse::<Consumer>().unwrap(), consumer));
+    assert!("cosign-v5".parse::<Consumer>().unwrap_err().hint().unwrap().contains("cosign-v3"));
+}
+
+#[test]
+fn of_many_names_the_nearest_is_told() {
+    let named = |name: &str| finding(Says::Signed, good(key(EcdsaP256Sha256), Some(name)));
+    let bad = finding(Says::Signed, Verdict::Refused(Reason::NoKeyMatches));
+    let image = image(vec![bad, named("q.io/org/other:v1"), named("q.io/org/iris:v1")], vec![]);
+    let refusals = OpenShift.judge(&[image], &Asked::by(Some("q.io/org/iris:prod")).unwrap()).refusals;
+    let told: Vec<String> = refusals.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 3);
+    for (told, expected) in told.iter().zip(["identity `q.io/org/iris:v1`", "identity `q.io/org/other:v1`", "another key"]) {
+        assert!(told.contains(expected), "{told}");
+    }
 }

@@ -64,8 +64,9 @@ impl FromStr for AttestationKind {
 
     fn from_str(text: &str) -> Result<Self, KserveError> {
         match text {
-            "sbom" => Ok(Self::Sbom),
-            "provenance" => Ok(Self::Provenance),
+            // also the words of `attest --type`, ours and cosign's
+            "sbom" | "cyclonedx" | "spdx" | "spdxjson" => Ok(Self::Sbom),
+            "provenance" | "slsa" | "slsaprovenance" | "slsaprovenance1" => Ok(Self::Provenance),
             "model-signing" | PREDICATE_TYPE => Ok(Self::ModelSigning),
             uri if uri.contains(':') => Ok(Self::Other(uri.to_owned())),
             _ => Err(KserveError::unknown_word("kind of attestation", text, WORDS)),
@@ -108,6 +109,11 @@ mod tests {
             ("https://example.com/review", "https://example.com/review", true),
             ("https://example.com/review", "https://example.com/review/2", false),
         ];
+        for (word, kind) in
+            [("slsa", AttestationKind::Provenance), ("slsaprovenance", AttestationKind::Provenance), ("spdx", AttestationKind::Sbom)]
+        {
+            assert_eq!(word.parse::<AttestationKind>().unwrap(), kind, "a word of `attest --type`");
+        }
         for (word, predicate_type, expected) in cases {
             let kind: AttestationKind = word.parse().unwrap();
             let mut manifest = evidence();
