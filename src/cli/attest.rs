@@ -16,7 +16,7 @@ use crate::report::{Ui, timed};
 use crate::store::Access;
 use crate::trust::attest::{AttestReport, AttestRequest, AttestationFormat, MAX_PREDICATE, Predicate, PredicateType, Reach, attest};
 use crate::trust::model_signing::{CertificateChain, ModelSigner};
-use crate::trust::{SignReport, TrustError};
+use crate::trust::{InvalidPredicate, SignReport};
 
 /// The verb's options.
 #[derive(Debug, clap::Args)]
@@ -24,7 +24,7 @@ pub(super) struct Args {
     /// The image
     #[arg(value_name = "REF", value_parser = options::location)]
     image: Location,
-    /// What kind of statement it is: slsa, cyclonedx, spdx, vuln, openvex, custom=URI, or model-signing, which signs the model's files
+    /// What kind of statement it is: slsa (or provenance), cyclonedx (or sbom), spdx, vuln, openvex, custom=URI (or the URI alone), or model-signing, which signs the model's files
     #[arg(long = "type", value_name = "TYPE", value_parser = options::plain_word::<Kind>)]
     kind: Kind,
     /// The statement itself: a JSON object of at most 740 KiB; `-` reads standard input
@@ -59,7 +59,7 @@ impl FromStr for Kind {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "model-signing" => Ok(Self::Model),
-            text if text.contains('=') => text.parse().map(Self::Stated),
+            text if text.contains(['=', ':']) => text.parse().map(Self::Stated),
             text => text.parse().map(Self::Stated).map_err(|why: String| format!("{why}, or model-signing")),
         }
     }
@@ -95,7 +95,7 @@ impl Args {
     }
 
     fn state(&self, ui: &Ui, kind: &PredicateType, file: &Path) -> Result<(), CliError> {
-        let predicate = Predicate::parse(kind.clone(), &read(file)?).map_err(TrustError::from)?;
+        let predicate = predicate(kind, file)?;
         let found = Found::at(&self.image, &self.registry, Access::Write)?;
         let signer = self.signing.signer(&self.registry, ui)?;
         let name = found.location.reference().map(|reference| reference.name());
@@ -135,16 +135,24 @@ impl Args {
     }
 }
 
-/// The file, and one byte more than is taken, so that too much is noticed.
-fn read(path: &Path) -> Result<Vec<u8>, CliError> {
+/// What a file or standard input says.
+fn predicate(kind: &PredicateType, path: &Path) -> Result<Predicate, CliError> {
+    let is_stdin = path == Path::new("-");
+    let name = || if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
+    let text = if is_stdin { read(io::stdin().lock()) } else { fs::File::open(path).and_then(read) };
+    let (bytes, size) = text.map_err(|source| CliError::Reading { path: name(), source })?;
+    let too_large = InvalidPredicate::TooLarge { size, limit: MAX_PREDICATE };
+    let said = if size > MAX_PREDICATE { Err(too_large) } else { Predicate::parse(kind.clone(), &bytes) };
+    said.map_err(|source| CliError::Predicate { path: name(), source })
+}
+
+/// At most as much as is taken, and how much there is; something endless is followed for 1 GiB.
+fn read(mut from: impl Read) -> io::Result<(Vec<u8>, u64)> {
     let mut bytes = Vec::new();
-    let result = if path == Path::new("-") {
-        io::stdin().lock().take(MAX_PREDICATE + 1).read_to_end(&mut bytes)
-    } else {
-        fs::File::open(path).and_then(|file| file.take(MAX_PREDICATE + 1).read_to_end(&mut bytes))
-    };
-    result.map_err(|source| CliError::Reading { path: path.display().to_string(), source })?;
-    Ok(bytes)
+    from.by_ref().take(MAX_PREDICATE).read_to_end(&mut bytes)?;
+    let more = io::copy(&mut from.take(1 << 30), &mut io::sink())?;
+    let size = bytes.len() as u64 + more;
+    Ok((bytes, size))
 }
 
 #[cfg(test)]
@@ -158,5 +166,19 @@ mod tests {
         let error = "oms".parse::<Kind>().unwrap_err();
         assert!(error.contains("slsa") && error.ends_with("or model-signing"), "{error}");
         assert!(!"custom=x".parse::<Kind>().unwrap_err().contains("model-signing"));
+    }
+
+    #[test]
+    fn a_predicate_that_cannot_be_attested_is_told_with_its_file_and_size() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("review.json");
+        for (text, why) in
+            [("x".repeat(1 << 20), "it has 1048576 bytes, and at most 757760 (740 KiB)"), ("[]".to_owned(), "not a JSON object")]
+        {
+            std::fs::write(&file, text).unwrap();
+            let error = predicate(&"urn:x:y".parse().unwrap(), &file).unwrap_err();
+            let CliError::Predicate { path, source } = error else { panic!("{error:?}") };
+            assert!(path.ends_with("review.json") && source.to_string().contains(why), "{source}");
+        }
     }
 }

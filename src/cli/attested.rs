@@ -1,6 +1,6 @@
 //! What `sbom` and `provenance` share: finding what is attested about an image, saying who said it, and printing it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
@@ -15,7 +15,7 @@ use crate::trust::{Proof, Reason, SignedBy, Trusted, Verdict};
 /// Whose word counts, and where the document goes.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct PrintArgs {
-    /// Write the document to this file instead of standard output
+    /// Write the document to this file instead of standard output; `-` is standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Only what these attested is printed
@@ -49,7 +49,8 @@ impl PrintArgs {
 
     /// Prints the document, or writes it to the file.
     pub(super) fn print(&self, ui: &Ui, document: &str) -> Result<(), CliError> {
-        let Some(path) = &self.output else { return Ok(ui.data(document)?) };
+        let file = self.output.as_deref().filter(|path| *path != Path::new("-"));
+        let Some(path) = file else { return Ok(ui.data(document)?) };
         let write = fs::write(path, format!("{document}\n"));
         write.map_err(|source| CliError::File { path: path.display().to_string(), source })
     }

@@ -8,8 +8,9 @@ use crate::model::ModelError;
 use crate::oci::InvalidLocation;
 use crate::rollout::RolloutError;
 use crate::store::StoreError;
+use crate::trust::attest::InvalidPredicate;
 use crate::trust::model_signing::ModelSigningError;
-use crate::trust::{KeyError, TrustError};
+use crate::trust::{KeyError, TrustError, run_again};
 
 /// Why a verb did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +105,15 @@ pub enum CliError {
         #[source]
         source: io::Error,
     },
+    /// A file that cannot be attested.
+    #[error("cannot attest {path}")]
+    Predicate {
+        /// The file, or `standard input`.
+        path: String,
+        /// Why.
+        #[source]
+        source: InvalidPredicate,
+    },
     /// A file that the user named for output.
     #[error("cannot write {path}")]
     File {
@@ -134,18 +144,22 @@ impl CliError {
             Self::ModelSigning(error) => error.hint(),
             Self::Rollout(error) => error.hint(),
             Self::Refused { hint, .. } => hint.clone(),
-            Self::Unsigned { image, source } => {
-                let first = source.hint().map(|hint| format!("{hint}; then ")).unwrap_or_default();
-                Some(format!("{first}run `modelcar sign {image}`, or the same command again: nothing is sent twice"))
-            }
-            Self::Unattested { source, .. } => {
-                let first = source.hint().map(|hint| format!("{hint}; then ")).unwrap_or_default();
-                Some(format!("{first}run the same command again: nothing is sent or signed twice"))
-            }
+            Self::Predicate { source, .. } => source.hint(),
+            Self::Unsigned { .. } | Self::Unattested { .. } => Some(run_again(self.remedy())),
             Self::NoProvenance { .. } => {
                 Some("`modelcar ship` and `build --push --key` attest it; in Tekton, Chains does, some seconds after the task".to_owned())
             }
             Self::Output(_) | Self::Json(_) | Self::Reading { .. } | Self::File { .. } => None,
+        }
+    }
+
+    /// The hint about what went wrong in the first place, where this tells what it left unfinished.
+    fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Unsigned { source, .. } | Self::Unattested { source, .. } => source.remedy(),
+            Self::Trust(error) => error.remedy(),
+            Self::ModelSigning(error) => error.remedy(),
+            _ => self.hint(),
         }
     }
 
@@ -162,7 +176,34 @@ impl CliError {
             Self::Rollout(error) => error.exit_code(),
             Self::Refused { .. } | Self::Lint { .. } => exit_code::REFUSED,
             Self::Unsigned { .. } | Self::Unattested { .. } => exit_code::UNSIGNED,
-            Self::Output(_) | Self::Json(_) | Self::NoProvenance { .. } | Self::Reading { .. } | Self::File { .. } => exit_code::FAILED,
+            Self::Output(_)
+            | Self::Json(_)
+            | Self::NoProvenance { .. }
+            | Self::Predicate { .. }
+            | Self::Reading { .. }
+            | Self::File { .. } => exit_code::FAILED,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trust::SignReport;
+
+    #[test]
+    fn what_is_left_unfinished_is_told_with_one_remedy_and_once_how_to_go_on() {
+        let of = |cause: TrustError| {
+            let stopped = TrustError::Incomplete { signed: Box::new(SignReport::default()), source: Box::new(cause) };
+            let unsigned = CliError::Unsigned { image: "q.io/o/m:v1".to_owned(), source: Box::new(stopped.into()) };
+            CliError::Unattested { image: "q.io/o/m:v1".to_owned(), source: Box::new(unsigned) }.hint().unwrap()
+        };
+        assert_eq!(
+            of(TrustError::NoKey),
+            "name one with `--key cosign.pub`; then run the same command again: nothing is sent or signed twice"
+        );
+        assert_eq!(of(KeyError::Signing.into()), "run the same command again: nothing is sent or signed twice");
+        let contended = TrustError::Contended { digest: crate::oci::Digest::of(b""), tries: 3 };
+        assert_eq!(of(contended), "run it again; what others wrote was kept");
     }
 }

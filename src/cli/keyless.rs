@@ -15,6 +15,11 @@ use crate::trust::{
     SessionOptions, Signer, TokenSource, TrustError, TrustRoot, TufMirror, public_good_services, services_of_file,
 };
 
+/// Fulcio's own client ID, unless it is configured for another one.
+const AUDIENCE: &str = "sigstore";
+/// In seconds.
+const SERVICE_TIMEOUT: u64 = 30;
+
 /// Signing with a short-lived certificate instead of a key.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Keyless signing")]
@@ -22,27 +27,27 @@ pub(super) struct KeylessArgs {
     /// A file that holds the OIDC token [default: SIGSTORE_ID_TOKEN, else /var/run/sigstore/cosign/oidc-token]
     #[arg(long, value_name = "FILE")]
     identity_token_file: Option<PathBuf>,
-    /// The audience that Fulcio expects in the token
-    #[arg(long, value_name = "AUDIENCE", default_value = "sigstore")]
-    oidc_client_id: String,
+    /// The audience that Fulcio expects in the token [default: sigstore]
+    #[arg(long, value_name = "AUDIENCE")]
+    oidc_client_id: Option<String>,
     /// Fulcio, which gives certificates for tokens
-    #[arg(long, value_name = "URL", conflicts_with = "signing_config")]
+    #[arg(long, value_name = "URL", value_parser = service_url, conflicts_with_all = ["signing_config", "sigstore"])]
     fulcio_url: Option<Url>,
     /// The transparency log
-    #[arg(long, value_name = "URL", requires = "fulcio_url")]
+    #[arg(long, value_name = "URL", value_parser = service_url, requires = "fulcio_url")]
     rekor_url: Option<Url>,
     /// The log's version: podman and CRI-O check only 1, and 2 needs a time-stamp authority [default: 1]
     #[arg(long, value_name = "VERSION")]
     rekor_version: Option<Version>,
     /// The time-stamp authority, with its path (…/api/v1/timestamp)
-    #[arg(long, value_name = "URL", requires = "fulcio_url")]
+    #[arg(long, value_name = "URL", value_parser = service_url, requires = "fulcio_url")]
     tsa_url: Option<Url>,
     /// The services of a deployment, as a Sigstore signing config
     #[arg(long, value_name = "FILE")]
     signing_config: Option<PathBuf>,
-    /// How long a service may be silent before it is asked again
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600))]
-    service_timeout: u64,
+    /// How long a service may be silent before it is asked again [default: 30]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=600))]
+    service_timeout: Option<u64>,
 }
 
 /// Whose word counts.
@@ -53,7 +58,7 @@ pub(super) struct RootArgs {
     #[arg(long, value_name = "FILE")]
     trusted_root: Option<PathBuf>,
     /// The deployment's TUF repository, which holds the trusted root and the signing config
-    #[arg(long, value_name = "URL", requires = "tuf_root", conflicts_with = "trusted_root")]
+    #[arg(long, value_name = "URL", value_parser = service_url, requires = "tuf_root", conflicts_with = "trusted_root")]
     tuf_mirror: Option<Url>,
     /// The root.json that trust in the TUF repository begins with
     #[arg(long, value_name = "FILE", requires = "tuf_mirror")]
@@ -113,12 +118,31 @@ impl KeylessArgs {
         self.fulcio_url.is_some() || self.signing_config.is_some() || root.names_services()
     }
 
+    /// The first of these options that is given.
+    pub(super) fn named(&self) -> Option<&'static str> {
+        first_given(&[
+            (self.fulcio_url.is_some(), "--fulcio-url"),
+            (self.signing_config.is_some(), "--signing-config"),
+            (self.identity_token_file.is_some(), "--identity-token-file"),
+            (self.oidc_client_id.is_some(), "--oidc-client-id"),
+            (self.rekor_url.is_some(), "--rekor-url"),
+            (self.rekor_version.is_some(), "--rekor-version"),
+            (self.tsa_url.is_some(), "--tsa-url"),
+            (self.service_timeout.is_some(), "--service-timeout"),
+        ])
+    }
+
     /// Reads the token, shows what it says, and asks Fulcio whether it would believe it.
     pub(super) fn signer(&self, root: &RootArgs, registry: &RegistryArgs, ui: &Ui) -> Result<Signer, CliError> {
         let source = TokenSource::choose(self.identity_token_file.clone()).map_err(TrustError::from)?;
         let (token, time) = timed(|| source.read().map_err(TrustError::from))?;
-        ui.step("token", token.described(), time);
-        let (session, preflight) = self.session(source, root, registry)?;
+        let session = self.session(source, root, registry);
+        match &session {
+            Ok(_) => ui.step("token", token.described(), time),
+            // what it says may be the reason, and is no success then
+            Err(_) => ui.say(format!("  {:<8} {}", "token", token.described())),
+        }
+        let (session, preflight) = session?;
         preflight.warning().iter().for_each(|warning| ui.warn(warning));
         if root.source().is_none() {
             ui.note("no trusted root is named, so what the services answer is published without being verified: add --trusted-root");
@@ -127,11 +151,12 @@ impl KeylessArgs {
     }
 
     fn session(&self, token: TokenSource, root: &RootArgs, registry: &RegistryArgs) -> Result<(Session, Preflight), TrustError> {
-        let idle = Duration::from_secs(self.service_timeout);
+        let idle = Duration::from_secs(self.service_timeout.unwrap_or(SERVICE_TIMEOUT));
         let web = web(registry, idle)?;
         let services = self.services(root, &web)?;
         let root = root.load(registry, idle)?;
-        Ok(Session::start(SessionOptions { services, root, token, audience: self.oidc_client_id.clone(), web })?)
+        let audience = self.oidc_client_id.clone().unwrap_or_else(|| AUDIENCE.to_owned());
+        Ok(Session::start(SessionOptions { services, root, token, audience, web })?)
     }
 
     fn services(&self, root: &RootArgs, web: &Web) -> Result<Services, KeylessError> {
@@ -152,6 +177,15 @@ impl RootArgs {
     /// Whether the place of the root also names services.
     fn names_services(&self) -> bool {
         self.tuf_mirror.is_some() || self.sigstore.is_some()
+    }
+
+    /// The first of these options that is given.
+    pub(super) fn named(&self) -> Option<&'static str> {
+        first_given(&[
+            (self.trusted_root.is_some(), "--trusted-root"),
+            (self.tuf_mirror.is_some(), "--tuf-mirror"),
+            (self.sigstore.is_some(), "--sigstore"),
+        ])
     }
 
     fn tuf(&self) -> Option<TufMirror> {
@@ -180,7 +214,7 @@ impl CertificateArgs {
     /// # Errors
     /// They say half of it, or the root cannot be had.
     pub(super) fn certificates(&self, registry: &RegistryArgs) -> Result<Option<Certificates>, CliError> {
-        let root = self.root.load(registry, Duration::from_secs(30)).map_err(TrustError::from)?;
+        let root = self.root.load(registry, Duration::from_secs(SERVICE_TIMEOUT)).map_err(TrustError::from)?;
         Ok(self.whose(root)?.map(|(whose, root)| Certificates::new(vec![whose], root)))
     }
 
@@ -224,6 +258,25 @@ fn half(identity: bool, issuer: bool, root: bool) -> CliError {
     CliError::usage("a certificate is trusted by three things, and not all of them are given", format!("add {}", missing.join(" and ")))
 }
 
+fn first_given(options: &[(bool, &'static str)]) -> Option<&'static str> {
+    options.iter().find(|(given, _)| *given).map(|(_, name)| *name)
+}
+
+/// The address of a service. `fulcio.example.com` has no scheme, and `fulcio.example.com:8080` one that is no scheme.
+fn service_url(text: &str) -> Result<Url, String> {
+    match Url::parse(text) {
+        Ok(url) if !url.has_host() => Err(without_scheme(text)),
+        Ok(url) if matches!(url.scheme(), "https" | "http") => Ok(url),
+        Ok(url) => Err(format!("services are spoken to by https, not by {}", url.scheme())),
+        Err(url::ParseError::RelativeUrlWithoutBase) => Err(without_scheme(text)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn without_scheme(text: &str) -> String {
+    format!("it has no scheme: write https://{}", text.trim_start_matches('/'))
+}
+
 /// A variable that is not set leaves an empty word: that is nothing given, and no pattern that everybody fits.
 fn expected(text: Option<&String>, pattern: Option<&String>) -> Result<Option<Expected>, CliError> {
     let [text, pattern] = [text, pattern].map(|word| word.filter(|word| !word.is_empty()));
@@ -241,6 +294,22 @@ fn web(registry: &RegistryArgs, idle: Duration) -> Result<Web, KeylessError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_without_a_scheme_is_told_with_one() {
+        for (text, why) in [
+            ("fulcio.example.com", "write https://fulcio.example.com"),
+            ("localhost:8080/x", "write https://localhost:8080/x"),
+            ("//fulcio.example.com", "write https://fulcio.example.com"),
+            ("ftp://fulcio.example.com", "not by ftp"),
+            ("https://", "empty host"),
+            ("mailto:a@b.c", "no scheme"),
+        ] {
+            let error = service_url(text).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
+        assert!(service_url("https://fulcio.example.com/x").is_ok() && service_url("http://127.0.0.1:8080").is_ok());
+    }
 
     #[test]
     fn says_what_is_missing_of_whom_to_trust() {

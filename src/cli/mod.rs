@@ -52,6 +52,11 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 refused by verify, lint or check, 4 pus
 
 An image is REGISTRY/REPOSITORY:TAG, oci:DIR:NAME or oci-archive:FILE:NAME.";
 
+const SIGN_EXITS: &str = "\
+Exit codes: 0 signed, 1 failed with nothing signed, 2 usage, 4 not all signatures are there, 5 someone else kept changing them.";
+
+const VERIFY_EXITS: &str = "Exit codes: 0 accepted, 1 could not be checked, 2 usage, 3 refused.";
+
 /// From a trained model to a signed, digest-pinned KServe InferenceService.
 #[derive(Debug, Parser)]
 #[command(name = "modelcar", version, about, after_help = AFTER_HELP, max_term_width = 110, propagate_version = true)]
@@ -96,6 +101,7 @@ enum Verb {
     /// Make a key pair for signing, as cosign does
     Keygen(keygen::Args),
     /// Sign an image for every consumer: podman, CRI-O and OpenShift, and cosign 3
+    #[command(after_help = SIGN_EXITS)]
     Sign(Box<sign::Args>),
     /// Attach a signed statement to an image: bill of materials, provenance, scan result, or your own
     Attest(Box<attest::Args>),
@@ -104,6 +110,7 @@ enum Verb {
     /// Print what is attested about how an image was built
     Provenance(provenance::Args),
     /// Check an image's signatures; exit code 3 if any consumer would refuse it
+    #[command(after_help = VERIFY_EXITS)]
     Verify(verify::Args),
     /// Print the InferenceService or its patch for an image
     Patch(patch::Args),

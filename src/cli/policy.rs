@@ -115,8 +115,8 @@ pub(super) struct Signers {
 }
 
 /// Who a consumer's policy is to trust; narrowed by options just as for [`trusted`].
-pub(super) fn signers(policy: Option<&Policy>, options: &TrustedArgs, image: &str) -> Result<Signers, CliError> {
-    let (keys, certificate) = (options.keys(&image)?, options.certificate()?);
+pub(super) fn signers(policy: Option<&Policy>, options: &TrustedArgs) -> Result<Signers, CliError> {
+    let (keys, certificate) = (options.keys()?, options.certificate()?);
     match (policy, certificate) {
         (Some(_), Some(_)) => Err(two_words_on_certificates()),
         (None, certificate) => {

@@ -9,6 +9,9 @@ use crate::oci::{Location, ManifestRef};
 use crate::report::Ui;
 use crate::trust::{KeySource, Signer};
 
+/// How the services of keyless signing are named.
+const SERVICES: &str = "--fulcio-url with --rekor-url or --tsa-url, --signing-config, or --tuf-mirror";
+
 /// Who signs.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Signing")]
@@ -17,7 +20,7 @@ pub(super) struct SignerArgs {
     #[arg(long, value_name = "KEY", value_parser = KeyParser, allow_hyphen_values = true)]
     key: Option<KeySource>,
     /// A file that holds the key's password [default: COSIGN_PASSWORD, else the folder's cosign.password, else a prompt]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "key")]
     password_file: Option<PathBuf>,
     #[command(flatten)]
     keyless: KeylessArgs,
@@ -31,30 +34,34 @@ pub(super) struct SignerArgs {
 pub(super) struct SigningArgs {
     #[command(flatten)]
     signer: SignerArgs,
+    // the options of keyless signing have set another heading by now
     /// A name under which consumers know the image, such as quay.io/org/model:v1; may be repeated [default: the tag]
-    #[arg(long, value_name = "REF")]
+    #[arg(long, value_name = "REF", help_heading = "Signing")]
     sign_identity: Vec<String>,
 }
 
 impl SignerArgs {
     /// Who signs: the holder of a key or of a token, and never both.
     pub(super) fn signer(&self, registry: &RegistryArgs, ui: &Ui) -> Result<Signer, CliError> {
-        let nobody = || {
-            CliError::usage(
-                "nobody is named who signs",
-                "add --key FILE, or sign without a key: --fulcio-url with --rekor-url or --tsa-url, --signing-config, or --tuf-mirror",
-            )
-        };
+        let nobody = || CliError::usage("nobody is named who signs", format!("add --key FILE, or sign without a key: {SERVICES}"));
         self.if_given(registry, ui)?.ok_or_else(nobody)
     }
 
     /// The same where signing may be left out.
     fn if_given(&self, registry: &RegistryArgs, ui: &Ui) -> Result<Option<Signer>, CliError> {
-        match (&self.key, self.keyless.is_chosen(&self.root)) {
-            (Some(key), false) => self.holder_of(key).map(Some),
-            (None, true) => self.keyless.signer(&self.root, registry, ui).map(Some),
-            (Some(_), true) => Err(CliError::usage("a key and the services of keyless signing are both named", "leave one of them out")),
-            (None, false) => Ok(None),
+        let is_chosen = self.keyless.is_chosen(&self.root);
+        match (&self.key, self.keyless.named().or_else(|| self.root.named())) {
+            (Some(_), Some(option)) => Err(CliError::usage(
+                format!("`--key` and `{option}` are both given, and who signs with a key needs no token, service or trusted root"),
+                format!("leave out `--key` or `{option}`"),
+            )),
+            (Some(key), None) => self.holder_of(key).map(Some),
+            (None, _) if is_chosen => self.keyless.signer(&self.root, registry, ui).map(Some),
+            (None, Some(option)) => Err(CliError::usage(
+                format!("`{option}` is about signing without a key, and no service to sign with is named"),
+                format!("add --key FILE in place of it, or {SERVICES}"),
+            )),
+            (None, None) => Ok(None),
         }
     }
 

@@ -115,7 +115,7 @@ impl Args {
         let image = match &image {
             Some(image) if !self.emit.is_asked() => image,
             image => {
-                let signers = policy::signers(policy.as_ref(), &self.trusting, what)?;
+                let signers = policy::signers(policy.as_ref(), &self.trusting)?;
                 return self.emit.print(ui, image.as_ref(), policy.as_ref(), &signers);
             }
         };

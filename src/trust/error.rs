@@ -8,6 +8,16 @@ use crate::exit_code;
 use crate::oci::{Digest, InvalidManifest, InvalidReference};
 use crate::store::StoreError;
 
+/// How to finish what was begun, once.
+pub(crate) fn run_again(remedy: Option<String>) -> String {
+    const AGAIN: &str = "run the same command again: nothing is sent or signed twice";
+    match remedy {
+        Some(remedy) if remedy.contains("run it again") => remedy,
+        Some(remedy) => format!("{remedy}; then {AGAIN}"),
+        None => AGAIN.to_owned(),
+    }
+}
+
 /// What stood in the way.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -105,7 +115,7 @@ pub enum TrustError {
     #[error(transparent)]
     Model(Box<ModelSigningError>),
     /// What should be attested cannot be.
-    #[error(transparent)]
+    #[error("the predicate cannot be attested")]
     Predicate(#[from] InvalidPredicate),
     /// The image is there, but not all of its attestations.
     #[error("attesting stopped with {} of its documents in place", attached.attachments.len())]
@@ -137,17 +147,19 @@ impl TrustError {
             Self::NoKey => Some("name one with `--key cosign.pub`".to_owned()),
             Self::SignatureTag { tag, .. } => Some(format!("look at it with `modelcar inspect`, then move or delete the tag {tag}")),
             Self::Contended { .. } => Some("run it again; what others wrote was kept".to_owned()),
-            Self::Incomplete { source, .. } => {
-                let again = "run `modelcar sign` again: what is there already is kept";
-                Some(source.hint().map_or_else(|| again.to_owned(), |hint| format!("{hint}; then {again}")))
-            }
             Self::Model(error) => error.hint(),
             Self::Predicate(error) => error.hint(),
-            Self::Unattested { source, .. } => {
-                let again = "run the same command again: what is there already is kept";
-                Some(source.hint().map_or_else(|| again.to_owned(), |hint| format!("{hint}; then {again}")))
-            }
+            Self::Incomplete { .. } | Self::Unattested { .. } => Some(run_again(self.remedy())),
             _ => None,
+        }
+    }
+
+    /// The hint about what went wrong in the first place, where this tells what it left unfinished.
+    pub(crate) fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Incomplete { source, .. } | Self::Unattested { source, .. } => source.remedy(),
+            Self::Model(error) => error.remedy(),
+            _ => self.hint(),
         }
     }
 

@@ -53,6 +53,7 @@ pub use classic::image::merge as merge_signatures;
 pub use consumers::{Asked, Consumer, Judgement, Objection, Refused};
 pub use emit::{EmitError, EmitRequest, Match, Target, TrustedRoot, emit, registries_d};
 pub use error::TrustError;
+pub(crate) use error::run_again;
 pub use evidence::{Algorithm, Finding, Log, ManifestEvidence, Proof, Says, SignatureTag, SignedBy, Trusted, Verdict};
 pub use keyless::{
     CertificateIdentity, Certificates, Claims, Expected, KeylessError, Preflight, Rekor, RekorVersion, RootSource, Service, Services,

@@ -153,17 +153,17 @@ fn an_entry_that_is_there_already_is_success() {
 #[test]
 fn a_service_that_stays_away_is_named_with_what_is_public() {
     for (service, fault, words) in [
-        (Service::Rekor, Fault::Hang, "Rekor did not do what it was asked: POST http://127.0.0.1:PORT/api/v1/log/entries made no progress"),
+        (Service::Rekor, Fault::Hang, "Rekor did not log the signature: POST http://127.0.0.1:PORT/api/v1/log/entries made no progress"),
         (
             Service::Rekor,
             Fault::Status(502),
-            "Rekor did not do what it was asked: POST http://127.0.0.1:PORT/api/v1/log/entries was answered with status 502",
+            "Rekor did not log the signature: POST http://127.0.0.1:PORT/api/v1/log/entries was answered with status 502",
         ),
         (Service::Rekor, Fault::Status(400), "was answered with status 400"),
         (Service::Rekor, Fault::Garbage, "Rekor gave an answer that cannot be used"),
         (Service::Rekor, Fault::Huge, "it is longer than 1048576 bytes"),
         (Service::Fulcio, Fault::Huge, "it is longer than 262144 bytes"),
-        (Service::Fulcio, Fault::Status(500), "Fulcio did not do what it was asked"),
+        (Service::Fulcio, Fault::Status(500), "Fulcio did not give a certificate"),
         (Service::Tsa, Fault::Garbage, "the time-stamp authority gave an answer that cannot be used: it grants no time stamp"),
     ] {
         let bench = Bench::new();
@@ -177,7 +177,7 @@ fn a_service_that_stays_away_is_named_with_what_is_public() {
         assert_eq!(error.exit_code(), 4);
         let story = without_ports(&story(&error));
         assert!(story.contains(words), "{service:?} {fault:?}: {story}");
-        assert!(error.hint().unwrap().contains("run `modelcar sign` again"));
+        assert!(error.hint().unwrap().contains("run the same command again: nothing is sent or signed twice"));
         bench.services.heal(service);
         bench.sign().unwrap();
         assert!(bench.is_verified(&bench.services.trusted_root()));

@@ -11,8 +11,9 @@ use url::Url;
 use super::json_text;
 use crate::oci::canonical;
 
-/// The largest predicate that is read, in bytes. In base64 it fills a bundle, of which 1 MiB is read.
-pub const MAX_PREDICATE: u64 = 768 << 10;
+/// The largest predicate that is read, in bytes: 740 KiB. In base64, and with what stands around it, it fills a bundle, of which
+/// 1 MiB is read.
+pub const MAX_PREDICATE: u64 = 740 << 10;
 
 /// The types that have a name of their own, as `cosign attest --type` has them:
 /// <https://github.com/sigstore/cosign/blob/main/cmd/cosign/cli/options/predicate.go>.
@@ -23,6 +24,10 @@ const KNOWN: [(&str, &str); 5] = [
     ("vuln", "https://cosign.sigstore.dev/attestation/vuln/v1"),
     ("openvex", "https://openvex.dev/ns"),
 ];
+
+/// Other names that users know them by: those of `modelcar ship --attest`, and cosign's for SLSA.
+const ALIASES: [(&str, &str); 5] =
+    [("sbom", "cyclonedx"), ("provenance", "slsa"), ("slsaprovenance", "slsa"), ("slsaprovenance1", "slsa"), ("spdxjson", "spdx")];
 
 /// What kind of thing is said, as a URI.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,16 +51,18 @@ impl fmt::Display for PredicateType {
     }
 }
 
-/// `slsa`, or `custom=https://example.com/review/v1`.
+/// `slsa`, or `custom=https://example.com/review/v1`, or that URI alone.
 impl FromStr for PredicateType {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if let Some((_, uri)) = KNOWN.iter().find(|(name, _)| *name == text) {
+        let word = ALIASES.iter().find(|(alias, _)| *alias == text).map_or(text, |(_, name)| name);
+        if let Some((_, uri)) = KNOWN.iter().find(|(name, _)| *name == word) {
             return Ok(Self((*uri).to_owned()));
         }
         let names = KNOWN.map(|(name, _)| name).join(", ");
-        let Some(uri) = text.strip_prefix("custom=") else { return Err(format!("expected {names} or custom=URI")) };
+        let uri = text.strip_prefix("custom=").or_else(|| Some(text).filter(|text| text.contains(':')));
+        let Some(uri) = uri else { return Err(format!("expected {names} or custom=URI")) };
         let is_plain = uri.len() <= 256 && uri.bytes().all(|byte| byte.is_ascii_graphic());
         if is_plain && Url::parse(uri).is_ok() {
             Ok(Self(uri.to_owned()))
@@ -70,7 +77,7 @@ impl FromStr for PredicateType {
 #[non_exhaustive]
 pub enum InvalidPredicate {
     /// Larger than a bundle can be.
-    #[error("the predicate has {size} bytes, at most {limit} fit into an attestation")]
+    #[error("it has {size} bytes, and at most {limit} ({} KiB) fit into an attestation", limit >> 10)]
     TooLarge {
         /// Its size in bytes.
         size: u64,
@@ -78,16 +85,16 @@ pub enum InvalidPredicate {
         limit: u64,
     },
     /// No JSON.
-    #[error("the predicate is not JSON")]
+    #[error("it is not JSON")]
     Json(#[source] serde_json::Error),
     /// A list, a text or a number.
-    #[error("the predicate is not a JSON object")]
+    #[error("it is not a JSON object")]
     NoObject,
     /// The document around the predicate.
-    #[error("this is a whole in-toto statement, not its predicate")]
+    #[error("it is a whole in-toto statement, not the predicate in it")]
     Statement,
     /// The type asks for more.
-    #[error("this is no `{kind}` predicate: it lacks {}", missing.join(", "))]
+    #[error("it is no `{kind}` predicate: it lacks {}", missing.join(", "))]
     Shape {
         /// The type.
         kind: String,
@@ -220,10 +227,15 @@ mod tests {
             ("openvex", "https://openvex.dev/ns"),
             ("custom=https://example.com/review", "https://example.com/review"),
             ("custom=urn:x:y", "urn:x:y"),
+            ("https://example.com/review", "https://example.com/review"),
+            ("sbom", "https://cyclonedx.org/bom"),
+            ("provenance", "https://slsa.dev/provenance/v1"),
+            ("slsaprovenance", "https://slsa.dev/provenance/v1"),
+            ("slsaprovenance1", "https://slsa.dev/provenance/v1"),
         ] {
             assert_eq!(name.parse::<PredicateType>().unwrap().uri(), uri);
         }
-        for name in ["", "SLSA", "review", "custom=", "custom=review", "custom=https://a b", "custom=https://a\n"] {
+        for name in ["", "SLSA", "review", "custom=", "custom=review", "custom=https://a b", "custom=https://a\n", ":", "https://a b"] {
             assert!(name.parse::<PredicateType>().is_err(), "{name:?}");
         }
     }
@@ -243,7 +255,7 @@ mod tests {
             ("slsa", &SLSA.replace("\"y\"", "\"\""), "lacks `runDetails.builder.id`"),
             ("cyclonedx", r#"{"bomFormat":"SPDX","specVersion":"1.6"}"#, "lacks `bomFormat` with the value `CycloneDX`"),
             ("custom=a:b", r#"{"_type":"x","predicateType":"y","predicate":{}}"#, "a whole in-toto statement"),
-            ("custom=a:b", &format!("{{\"a\":\"{}\"}}", "x".repeat(768 << 10)), "at most 786432 fit"),
+            ("custom=a:b", &format!("{{\"a\":\"{}\"}}", "x".repeat(740 << 10)), "at most 757760 (740 KiB) fit"),
         ];
         for (kind, text, reason) in table {
             let error = parse(kind, text).unwrap_err();

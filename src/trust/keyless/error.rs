@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use super::token::VARIABLE;
 use crate::exit_code;
 use crate::store::StoreError;
 use crate::trust::Reason;
@@ -68,6 +69,26 @@ pub enum KeylessError {
         place: String,
         /// What is wrong; never the text itself.
         what: &'static str,
+    },
+    /// Nothing where a token should be.
+    #[error("there is no identity token in {place}: it is empty")]
+    EmptyToken {
+        /// The file or variable.
+        place: String,
+    },
+    /// A token without something that Fulcio asks for.
+    #[error("the identity token in {place} is a token without `{claim}`")]
+    Claim {
+        /// The file or variable.
+        place: String,
+        /// What is missing.
+        claim: &'static str,
+    },
+    /// A token that has not begun.
+    #[error("the identity token is not valid yet: it begins in {begins} s (`nbf`)")]
+    NotYet {
+        /// Seconds.
+        begins: u64,
     },
     /// A token that is over.
     #[error("the identity token expired {ago} s ago")]
@@ -134,10 +155,12 @@ pub enum KeylessError {
         source: Box<StoreError>,
     },
     /// A service that could not be asked, or refused.
-    #[error("{service} did not do what it was asked")]
+    #[error("{service} did not {asked}")]
     Service {
         /// Which.
         service: Service,
+        /// What it was to do.
+        asked: &'static str,
         /// What it answered.
         #[source]
         source: Box<StoreError>,
@@ -200,7 +223,13 @@ impl KeylessError {
             Self::NoToken { .. } => {
                 "in Kubernetes mount a projected serviceAccountToken with `audience: sigstore` and name it with --identity-token-file"
             }
+            Self::NotJwt { place, .. } if place == VARIABLE => "the variable must hold one token and nothing else",
             Self::NotJwt { .. } => "the file must hold one token and nothing else",
+            Self::EmptyToken { place } if place == VARIABLE => "set it to a token, or name a file with --identity-token-file",
+            Self::EmptyToken { .. } => "look at what writes the file: it must hold one token and nothing else",
+            Self::Claim { place, .. } if place == VARIABLE => "set SIGSTORE_ID_TOKEN to an OIDC identity token; access tokens are others",
+            Self::Claim { .. } => "the file must hold an OIDC identity token; access tokens are others",
+            Self::NotYet { .. } => "compare the clock of this machine with that of the token's issuer, or wait",
             Self::Expired { .. } => {
                 "get a new one; Kubernetes renews a projected token in its file, so name the file rather than copying the token"
             }
@@ -220,10 +249,10 @@ impl KeylessError {
             Self::OldLogKey { .. } => {
                 "Red Hat Trusted Artifact Signer made such keys up to version 1.2: rotate the Rekor signer to ECDSA P-256 with SHA-256"
             }
-            Self::Service { service: Service::Fulcio, source } if is_refusal(source) => {
+            Self::Service { service: Service::Fulcio, source, .. } if is_refusal(source) => {
                 "Fulcio says more in its own log; usual reasons are its list of issuers, the audience, and a token it cannot check"
             }
-            Self::Service { .. } => "check the service's address and health, the network and HTTPS_PROXY, and run it again",
+            Self::Service { .. } => "check the service's address and health, the network and HTTPS_PROXY",
             Self::Answer { .. } | Self::Refused { .. } => {
                 "check that the address is that service's, and that the trusted root is of the same deployment"
             }

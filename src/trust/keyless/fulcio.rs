@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::services::below;
 use super::token::Token;
 use super::{Claims, KeylessError, Service, certificates};
+use crate::store::StoreError;
 use crate::store::registry::{Ask, Web};
 
 const JSON: &str = "application/json";
@@ -47,9 +48,9 @@ pub(super) fn certify(web: &Web, fulcio: &Url, token: &Token) -> Result<Leaf, Ke
     let key = KeyPair::generate_ecdsa_p256().map_err(unusable_key)?;
     let url = below(fulcio, "/api/v2/signingCert");
     let ask = Ask::post(&url, JSON, request(&key, token)?, JSON, MAX_ANSWER);
-    let answer = web.send(&ask).map_err(failed)?;
+    let answer = web.send(&ask).map_err(gave_none)?;
     if !answer.is_success() {
-        return Err(failed(answer.refused()));
+        return Err(gave_none(answer.refused()));
     }
     leaf(key, &answer.body)
 }
@@ -137,7 +138,7 @@ fn named(info: &CertificateInfo) -> Option<(String, String)> {
 /// Asks Fulcio whom it believes, and refuses a token that it would not believe. A Fulcio that does not tell is asked no further.
 pub(super) fn ensure_known(web: &Web, fulcio: &Url, claims: &Claims) -> Result<(), KeylessError> {
     let url = below(fulcio, "/api/v2/configuration");
-    let answer = web.send(&Ask::get(&url, JSON, MAX_ANSWER)).map_err(failed)?;
+    let answer = web.send(&Ask::get(&url, JSON, MAX_ANSWER)).map_err(|source| failed("tell whom it believes", source))?;
     let Some(configuration) = answer.is_success().then(|| serde_json::from_slice::<Configuration>(&answer.body).ok()).flatten() else {
         tracing::debug!("Fulcio does not tell its issuers (status {})", answer.status);
         return Ok(());
@@ -202,8 +203,12 @@ fn fits(pattern: &str, text: &str) -> bool {
     (1..=wild.min(256)).any(|end| fits(after, &rest[end..]))
 }
 
-fn failed(source: crate::store::StoreError) -> KeylessError {
-    KeylessError::Service { service: Service::Fulcio, source: Box::new(source) }
+fn gave_none(source: StoreError) -> KeylessError {
+    failed("give a certificate", source)
+}
+
+fn failed(asked: &'static str, source: StoreError) -> KeylessError {
+    KeylessError::Service { service: Service::Fulcio, asked, source: Box::new(source) }
 }
 
 fn unusable(why: impl AsRef<str>) -> KeylessError {
@@ -220,7 +225,14 @@ mod tests {
     use super::*;
 
     fn claims(issuer: &str, audience: &str) -> Claims {
-        Claims { issuer: issuer.to_owned(), subject: "s".to_owned(), audience: vec![audience.to_owned()], expires: 0, email: None }
+        Claims {
+            issuer: issuer.to_owned(),
+            subject: "s".to_owned(),
+            audience: vec![audience.to_owned()],
+            expires: 0,
+            begins: None,
+            email: None,
+        }
     }
 
     fn configuration() -> Configuration {

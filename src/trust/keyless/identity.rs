@@ -45,7 +45,7 @@ impl Expected {
         let syntax = syntax::Config::new().unicode(false).utf8(false);
         let regex = Regex::builder().configure(config).syntax(syntax).build(pattern).map_err(|error| {
             let why = error.syntax_error().map_or_else(|| error.to_string(), ToString::to_string);
-            KeylessError::Pattern { pattern: pattern.to_owned(), why }
+            KeylessError::Pattern { pattern: pattern.to_owned(), why: reason(&why).to_owned() }
         })?;
         Ok(Self(Kind::Matching { pattern: pattern.to_owned(), regex }))
     }
@@ -67,6 +67,12 @@ impl Expected {
             Kind::Matching { regex, .. } => regex.is_match(text),
         }
     }
+}
+
+/// The last line of a parser's report: those before it draw the pattern with a mark below.
+fn reason(report: &str) -> &str {
+    let line = report.lines().last().unwrap_or(report).trim();
+    line.strip_prefix("error: ").unwrap_or(line)
 }
 
 impl fmt::Display for Expected {
@@ -100,9 +106,10 @@ mod tests {
 
     #[test]
     fn refuses_patterns_that_are_none_or_too_large() {
-        for pattern in ["(", "a{1000}{1000}", "[z-a]"] {
+        for (pattern, why) in [("(", ": unclosed group"), ("a{1000}{1000}", "size limit"), ("[z-a]", ": invalid character class range")] {
             let error = Expected::matching(pattern).unwrap_err();
             assert!(error.to_string().contains("is not a regular expression") && error.exit_code() == 2, "{error}");
+            assert!(error.to_string().contains(why) && !error.to_string().contains('\n'), "{error}");
         }
     }
 }

@@ -235,7 +235,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 fn failed(source: StoreError) -> KeylessError {
-    KeylessError::Service { service: Service::Rekor, source: Box::new(source) }
+    KeylessError::Service { service: Service::Rekor, asked: "log the signature", source: Box::new(source) }
 }
 
 fn unusable(why: impl AsRef<str>) -> KeylessError {

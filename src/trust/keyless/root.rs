@@ -205,7 +205,7 @@ fn unusable(place: &str, why: &str) -> KeylessError {
 }
 
 fn failed(source: crate::store::StoreError) -> KeylessError {
-    KeylessError::Service { service: Service::Tuf, source: Box::new(source) }
+    KeylessError::Service { service: Service::Tuf, asked: "give what is trusted", source: Box::new(source) }
 }
 
 #[cfg(test)]

@@ -18,13 +18,15 @@ use super::files;
 use crate::trust::reason::shown;
 
 /// The variable that cosign and GitLab use.
-const VARIABLE: &str = "SIGSTORE_ID_TOKEN";
+pub(super) const VARIABLE: &str = "SIGSTORE_ID_TOKEN";
 /// Where cosign looks in a pod (`pkg/providers/filesystem`).
 const MOUNTED: &str = "/var/run/sigstore/cosign/oidc-token";
 /// Service-account tokens have about 1 kB.
 const MAX_TOKEN: u64 = 64 << 10;
 /// A token that ends sooner may be over before Fulcio sees it.
 const SHORT: Duration = Duration::from_secs(60);
+/// How far, in seconds, Fulcio lets a token begin after its own time (the leeway of go-oidc, which it checks tokens with).
+const LEEWAY: u64 = 300;
 
 /// A place that gives tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +94,8 @@ pub struct Claims {
     pub audience: Vec<String>,
     /// `exp`, in seconds since 1970.
     pub expires: u64,
+    /// `nbf`, in seconds since 1970, where it is there.
+    pub begins: Option<u64>,
     /// `email`, which service accounts do not have.
     pub email: Option<String>,
 }
@@ -100,6 +104,9 @@ impl Token {
     /// Reads a JWT and its claims. Nothing of the text gets into an error.
     pub fn parse(text: &str, place: &str) -> Result<Self, KeylessError> {
         let jwt = text.trim();
+        if jwt.is_empty() {
+            return Err(KeylessError::EmptyToken { place: place.to_owned() });
+        }
         let mut parts = jwt.split('.');
         let (Some(_), Some(claims), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
             return Err(not_jwt(place, "it has not three parts between dots"));
@@ -141,6 +148,7 @@ struct Wire {
     aud: Audience,
     // Some issuers write it as a floating-point number.
     exp: Option<f64>,
+    nbf: Option<f64>,
     email: Option<String>,
 }
 
@@ -157,16 +165,18 @@ impl Claims {
     fn decode(part: &str, place: &str) -> Result<Self, KeylessError> {
         let json = URL_SAFE_NO_PAD.decode(part).map_err(|_| not_jwt(place, "its middle part is no base64url"))?;
         let wire: Wire = serde_json::from_slice(&json).map_err(|_| not_jwt(place, "its middle part holds no claims"))?;
+        let lacks = |claim| KeylessError::Claim { place: place.to_owned(), claim };
         let given = |claim: Option<String>| claim.filter(|text| !text.is_empty());
         Ok(Self {
-            issuer: given(wire.iss).ok_or_else(|| not_jwt(place, "it has no issuer (`iss`)"))?,
-            subject: given(wire.sub).ok_or_else(|| not_jwt(place, "it has no subject (`sub`)"))?,
+            issuer: given(wire.iss).ok_or_else(|| lacks("iss"))?,
+            subject: given(wire.sub).ok_or_else(|| lacks("sub"))?,
             audience: match wire.aud {
                 Audience::None => Vec::new(),
                 Audience::One(audience) => vec![audience],
                 Audience::Several(audiences) => audiences,
             },
-            expires: seconds(wire.exp).ok_or_else(|| not_jwt(place, "it has no time of expiry (`exp`)"))?,
+            expires: seconds(wire.exp).ok_or_else(|| lacks("exp"))?,
+            begins: seconds(wire.nbf),
             email: given(wire.email),
         })
     }
@@ -181,6 +191,9 @@ impl Claims {
         if self.expires <= now {
             return Err(KeylessError::Expired { ago: now - self.expires });
         }
+        if let Some(begins) = self.begins.filter(|begins| *begins > now.saturating_add(LEEWAY)) {
+            return Err(KeylessError::NotYet { begins: begins - now });
+        }
         self.ensure_audience(audience, "--oidc-client-id")?;
         Ok(Preflight { left: Duration::from_secs(self.expires - now) })
     }
@@ -193,7 +206,9 @@ impl Claims {
             Some(left) => format!("in {}", span(left)),
             None => format!("{} ago", span(now - self.expires)),
         };
-        format!("iss {}, aud {}, sub {}{email}, exp {exp}", shown(&self.issuer), audience.join(" "), shown(&self.subject))
+        let ahead = self.begins.and_then(|begins| begins.checked_sub(now)).filter(|ahead| *ahead > 0);
+        let nbf = ahead.map(|ahead| format!(", nbf in {}", span(ahead))).unwrap_or_default();
+        format!("iss {}, aud {}, sub {}{email}{nbf}, exp {exp}", shown(&self.issuer), audience.join(" "), shown(&self.subject))
     }
 
     pub(super) fn ensure_audience(&self, expected: &str, who: &'static str) -> Result<(), KeylessError> {
@@ -298,9 +313,10 @@ mod tests {
             (changed("exp", json!(NOW)), "expired 0 s ago"),
             (changed("exp", json!(NOW - 5)), "expired 5 s ago"),
             (changed("exp", json!(-1)), "expired 1700000000 s ago"),
-            (changed("exp", Value::Null), "no time of expiry"),
-            (changed("iss", json!("")), "no issuer"),
-            (changed("sub", Value::Null), "no subject"),
+            (changed("exp", Value::Null), "a token without `exp`"),
+            (changed("iss", json!("")), "a token without `iss`"),
+            (changed("sub", Value::Null), "a token without `sub`"),
+            (changed("nbf", json!(NOW + 301)), "not valid yet: it begins in 301 s"),
             (changed("iss", json!(["a"])), "holds no claims"),
             (changed("aud", json!(["https://kubernetes.default.svc", "vault"])), "`https://kubernetes.default.svc`, `vault`"),
             (changed("aud", json!("other")), "`other`, and --oidc-client-id expects `sigstore`"),
@@ -318,6 +334,31 @@ mod tests {
     fn tells_how_to_get_the_right_audience_in_kubernetes() {
         let error = claims(&service_account()).preflight("trusted-artifact-signer", NOW).unwrap_err();
         assert!(error.hint().unwrap().contains("`audience: trusted-artifact-signer` of the projected serviceAccountToken"));
+    }
+
+    #[test]
+    fn a_token_that_begins_a_little_later_than_now_is_fulcios_to_judge() {
+        let mut begins = service_account();
+        begins["nbf"] = json!(NOW + 300);
+        let begins = claims(&begins);
+        assert!(begins.preflight("sigstore", NOW).is_ok() && begins.described(NOW).contains("nbf in 5 min"));
+        assert!(!begins.described(NOW + 300).contains("nbf"));
+    }
+
+    #[test]
+    fn says_what_is_wrong_where_it_was_looked_for() {
+        for (text, message, hints) in [
+            (String::new(), "it is empty", ["look at what writes the file", "set it to a token"]),
+            ("\n".to_owned(), "it is empty", ["look at what writes the file", "set it to a token"]),
+            ("x".to_owned(), "is not a JWT", ["the file must", "the variable must"]),
+            (jwt(&json!({"iss": "i"})), "a token without `sub`", ["the file must", "set SIGSTORE_ID_TOKEN"]),
+        ] {
+            for (place, hint) in ["/a/token", VARIABLE].into_iter().zip(hints) {
+                let error = Token::parse(&text, place).unwrap_err();
+                assert!(error.to_string().contains(message) && error.to_string().contains(place), "{error}");
+                assert!(error.hint().unwrap().starts_with(hint), "{error:?}");
+            }
+        }
     }
 
     #[test]

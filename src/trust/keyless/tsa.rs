@@ -85,7 +85,7 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
 }
 
 fn failed(source: StoreError) -> KeylessError {
-    KeylessError::Service { service: Service::Tsa, source: Box::new(source) }
+    KeylessError::Service { service: Service::Tsa, asked: "stamp the time", source: Box::new(source) }
 }
 
 fn unusable(why: &str) -> KeylessError {

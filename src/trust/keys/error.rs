@@ -10,7 +10,7 @@ use crate::exit_code;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// The key or password file cannot be read.
+    /// The key file cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
         /// The file.
@@ -18,6 +18,29 @@ pub enum KeyError {
         /// Why.
         #[source]
         source: io::Error,
+    },
+    /// The password file cannot be read.
+    #[error("cannot read the password file {}", path.display())]
+    ReadPassword {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A folder without the file that is looked for in it.
+    #[error("the folder {} has no {name}", folder.display())]
+    NotInFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// The file.
+        name: &'static str,
+    },
+    /// A folder for new keys that is not there.
+    #[error("there is no folder {}", path.display())]
+    NoFolder {
+        /// The folder.
+        path: PathBuf,
     },
     /// No key is this large.
     #[error("{} is larger than {limit} bytes: not a key or password file", path.display())]
@@ -191,9 +214,12 @@ impl KeyError {
             Self::NotAPair { .. } => "put both halves of one pair into the folder; `cosign public-key` writes the public half".to_owned(),
             Self::Exists { .. } => "choose another prefix, or move the old key away first".to_owned(),
             Self::PasswordsDiffer => "run the command again".to_owned(),
-            Self::Read { source, path } if source.kind() == io::ErrorKind::NotFound => {
-                format!("is {} the right path? `modelcar keygen` makes a key pair", path.display())
+            Self::Read { source, path } if source.kind() == io::ErrorKind::NotFound => missing(path),
+            Self::ReadPassword { source, path } if source.kind() == io::ErrorKind::NotFound => {
+                format!("is {} the right path? COSIGN_PASSWORD gives the password as well", path.display())
             }
+            Self::NotInFolder { name, .. } => format!("name the key's own file, or put it into the folder as {name}"),
+            Self::NoFolder { path } => format!("make it first: mkdir -p {}", path.display()),
             _ => return None,
         })
     }
@@ -201,6 +227,14 @@ impl KeyError {
     /// The process exit code, see [`exit_code`].
     pub fn exit_code(&self) -> u8 {
         exit_code::FAILED
+    }
+}
+
+/// A key's file that is not there; `env:NAME` is meant for a variable.
+fn missing(path: &Path) -> String {
+    match path.to_str().and_then(|text| text.strip_prefix("env:")) {
+        Some(name) => format!("a variable is named with two slashes: --key env://{}", name.trim_start_matches('/')),
+        None => format!("is {} the right path? `modelcar keygen` makes a key pair", path.display()),
     }
 }
 

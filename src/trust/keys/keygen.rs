@@ -21,9 +21,12 @@ pub struct KeyPair {
 /// Makes a key pair and writes `DIR/PREFIX.key` and `DIR/PREFIX.pub`, as `cosign generate-key-pair` does with prefix `cosign`.
 ///
 /// # Errors
-/// [`KeyError::Exists`] where one of the files is there; a key is never overwritten. After an error neither file was written.
+/// [`KeyError::NoFolder`] where there is no such folder, and [`KeyError::Exists`] where one of the files is there; a key is never overwritten. After an error neither file was written.
 pub fn keygen(dir: &Path, prefix: &str, password: &str) -> Result<KeyPair, KeyError> {
     let (private, public) = (dir.join(format!("{prefix}.key")), dir.join(format!("{prefix}.pub")));
+    if !dir.is_dir() {
+        return Err(KeyError::NoFolder { path: dir.to_owned() });
+    }
     for path in [&private, &public] {
         refuse_existing(path)?;
     }
@@ -49,7 +52,7 @@ fn refuse_existing(path: &Path) -> Result<(), KeyError> {
 /// Through a temporary file, so that nobody sees half a key, and without overwriting, even when two run at once.
 fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<(), KeyError> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(KeyError::write(path))?;
+    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(|error| KeyError::write(path)(nameless(&error)))?;
     file.write_all(content).map_err(KeyError::write(path))?;
     file.as_file().set_permissions(std::fs::Permissions::from_mode(mode)).map_err(KeyError::write(path))?;
     file.as_file().sync_all().map_err(KeyError::write(path))?;
@@ -58,6 +61,11 @@ fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<(), KeyError> {
         Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Err(KeyError::Exists { path: path.to_owned() }),
         Err(error) => Err(KeyError::write(path)(error.error)),
     }
+}
+
+/// The same without the temporary file's name, which says nothing to anybody.
+fn nameless(error: &std::io::Error) -> std::io::Error {
+    error.kind().into()
 }
 
 #[cfg(test)]
@@ -107,6 +115,6 @@ mod tests {
     #[test]
     fn a_directory_that_is_not_there_is_named() {
         let error = keygen(Path::new("/nonexistent/dir"), "cosign", "p").unwrap_err();
-        assert!(error.to_string().contains("/nonexistent/dir/cosign.key"), "{error}");
+        assert!(matches!(error, KeyError::NoFolder { .. }) && error.to_string().contains("/nonexistent/dir"), "{error}");
     }
 }

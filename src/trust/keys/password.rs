@@ -63,7 +63,10 @@ pub(super) fn choose_from(
 }
 
 fn from_file(path: &Path) -> Result<Zeroizing<String>, KeyError> {
-    let bytes = read_file(path)?;
+    let bytes = read_file(path).map_err(|error| match error {
+        KeyError::Read { path, source } => KeyError::ReadPassword { path, source },
+        error => error,
+    })?;
     let text = std::str::from_utf8(&bytes).map_err(|_| KeyError::PasswordNotText { place: path.display().to_string() })?;
     let line = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
     Ok(Zeroizing::new(line.to_owned()))
@@ -104,6 +107,13 @@ mod tests {
         let error = choose_from(None, false, None, false).unwrap_err();
         assert!(matches!(error, KeyError::NoPassword));
         assert!(error.hint().unwrap().contains("COSIGN_PASSWORD"));
+    }
+
+    #[test]
+    fn a_password_file_that_is_not_there_is_not_taken_for_a_key() {
+        let error = PasswordSource::File("/nonexistent/pw".into()).read().unwrap_err();
+        assert_eq!(error.to_string(), "cannot read the password file /nonexistent/pw");
+        assert!(!error.hint().unwrap().contains("keygen"));
     }
 
     #[test]

@@ -131,7 +131,7 @@ impl KeySource {
     pub fn public_key(&self) -> Result<PublicKey, KeyError> {
         match (self, self.folder()) {
             (Self::Variable(name), _) => PublicKey::from_pem(&read_variable(name)?).map_err(KeyError::unusable(self)),
-            (Self::Path(_), Some(folder)) => PublicKey::load(&folder.join(PUBLIC)),
+            (Self::Path(_), Some(folder)) => PublicKey::load(&file_in(folder, PUBLIC)?),
             (Self::Path(file), None) => PublicKey::load(file),
         }
     }
@@ -149,9 +149,16 @@ fn password_in(folder: &Path) -> Option<PathBuf> {
     Some(folder.join(PASSWORD)).filter(|file| file.exists())
 }
 
+/// A dangling link is left to whoever opens it: a mounted secret that was swapped says so.
+fn file_in(folder: &Path, name: &'static str) -> Result<PathBuf, KeyError> {
+    let file = folder.join(name);
+    let is_there = file.symlink_metadata().is_ok();
+    if is_there { Ok(file) } else { Err(KeyError::NotInFolder { folder: folder.to_owned(), name }) }
+}
+
 /// A public key of somebody else beside it is a secret put together wrongly: nobody could verify what it signs.
 fn private_key_in(folder: &Path, password: Password<'_>) -> Result<PrivateKey, KeyError> {
-    let (private, public) = (folder.join(PRIVATE), folder.join(PUBLIC));
+    let (private, public) = (file_in(folder, PRIVATE)?, folder.join(PUBLIC));
     let key = PrivateKey::load(&private, password)?;
     if public.exists() && PublicKey::load(&public)? != key.public() {
         return Err(KeyError::NotAPair { private, public });
@@ -312,7 +319,17 @@ mod tests {
         let folder = mounted(&[("cosign.key", &key)]);
         let source = KeySource::from(folder.path());
         assert!(source.private_key(None).is_ok());
-        assert!(matches!(source.public_key(), Err(KeyError::Read { path, .. }) if path.ends_with("cosign.pub")));
+        let error = source.public_key().unwrap_err();
+        assert_eq!(error.to_string(), format!("the folder {} has no cosign.pub", folder.path().display()));
+        let empty = tempfile::tempdir().unwrap();
+        let error = KeySource::from(empty.path()).private_key(None).unwrap_err();
+        assert!(error.to_string().ends_with("has no cosign.key") && error.hint().unwrap().contains("cosign.key"), "{error}");
+    }
+
+    #[test]
+    fn a_variable_named_with_too_few_slashes_is_told_with_both() {
+        let hint = parse("env:X").unwrap().private_key(None).unwrap_err().hint().unwrap();
+        assert!(hint.ends_with("--key env://X"), "{hint}");
     }
 
     #[test]

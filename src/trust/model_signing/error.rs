@@ -9,7 +9,7 @@ use crate::exit_code;
 use crate::image::ImageError;
 use crate::oci::{Digest, InvalidManifest};
 use crate::store::StoreError;
-use crate::trust::{KeyError, TrustError};
+use crate::trust::{KeyError, TrustError, run_again};
 
 /// What stood in the way.
 #[derive(Debug, thiserror::Error)]
@@ -161,10 +161,19 @@ impl ModelSigningError {
             Self::Models { .. } => "sign the images one by one, each by its digest",
             Self::TooLarge { .. } => "leave `model-signing` out of what is attested, or keep the files in fewer, larger ones",
             Self::Inside { .. } => "write it beside the folder",
-            Self::Incomplete { .. } => "run it again: what is there already is kept",
+            Self::Incomplete { .. } => return Some(run_again(self.remedy())),
             _ => return None,
         };
         Some(text.to_owned())
+    }
+
+    /// The hint about what went wrong in the first place, where this tells what it left unfinished.
+    pub(crate) fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Trust(error) => error.remedy(),
+            Self::Incomplete { source, .. } => source.remedy(),
+            _ => self.hint(),
+        }
     }
 
     /// The process exit code, see [`crate::exit_code`].
