@@ -179,7 +179,9 @@ fn names_are_read_back_as_they_are_written() {
         assert_eq!(consumer.to_string().parse::<Consumer>().unwrap(), consumer);
     }
     let aliases = [("crio", OpenShift), ("cri-o", OpenShift), ("cosign", CosignV3)];
-    aliases.into_iter().for_each(|(alias, consumer)| assert_eq!(alias.parse::<Consumer>().unwrap(), consumer));
+    for (alias, consumer) in aliases {
+        assert_eq!(alias.parse::<Consumer>().unwrap(), consumer);
+    }
     assert!("cosign-v5".parse::<Consumer>().unwrap_err().hint().unwrap().contains("cosign-v3"));
 }
 
