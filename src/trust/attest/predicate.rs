@@ -147,7 +147,7 @@ impl Predicate {
         Self::of(PredicateType::SLSA, provenance)
     }
 
-    fn of(kind: &str, document: &impl Serialize) -> serde_json::Result<Self> {
+    pub(super) fn of(kind: &str, document: &impl Serialize) -> serde_json::Result<Self> {
         let text = String::from_utf8_lossy(&canonical::to_vec(document)?).into_owned();
         Ok(Self { kind: PredicateType(kind.to_owned()), json: RawValue::from_string(text)? })
     }

@@ -44,7 +44,8 @@ impl Expected {
         // Bytes, as in RE2: `\w` and `(?i)` are about ASCII.
         let syntax = syntax::Config::new().unicode(false).utf8(false);
         let regex = Regex::builder().configure(config).syntax(syntax).build(pattern).map_err(|error| {
-            let why = error.syntax_error().map_or_else(|| error.to_string(), ToString::to_string);
+            let told = || error.syntax_error().map_or_else(|| error.to_string(), ToString::to_string);
+            let why = error.size_limit().map_or_else(told, |limit| format!("it takes more than {limit} bytes of memory"));
             KeylessError::Pattern { pattern: pattern.to_owned(), why: reason(&why).to_owned() }
         })?;
         Ok(Self(Kind::Matching { pattern: pattern.to_owned(), regex }))
@@ -106,7 +107,9 @@ mod tests {
 
     #[test]
     fn refuses_patterns_that_are_none_or_too_large() {
-        for (pattern, why) in [("(", ": unclosed group"), ("a{1000}{1000}", "size limit"), ("[z-a]", ": invalid character class range")] {
+        for (pattern, why) in
+            [("(", ": unclosed group"), ("a{1000}{1000}", "1048576 bytes of memory"), ("[z-a]", ": invalid character class range")]
+        {
             let error = Expected::matching(pattern).unwrap_err();
             assert!(error.to_string().contains("is not a regular expression") && error.exit_code() == 2, "{error}");
             assert!(error.to_string().contains(why) && !error.to_string().contains('\n'), "{error}");
