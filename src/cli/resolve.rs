@@ -61,7 +61,9 @@ mod tests {
         let descriptor = Descriptor::of(media_type::CONFIG, config);
         store.put_blob(&descriptor, &config.to_vec()).unwrap();
         let raw = RawManifest::image(&ImageManifest::new(descriptor, Vec::new())).unwrap();
-        names.iter().for_each(|name| store.put_manifest(&raw, &ManifestRef::Tag((*name).to_owned())).unwrap());
+        for name in names {
+            store.put_manifest(&raw, &ManifestRef::Tag((*name).to_owned())).unwrap();
+        }
         raw
     }
 

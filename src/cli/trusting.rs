@@ -78,7 +78,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let testdata = |name: &str| std::fs::read_to_string(format!("{}/testdata/keys/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
         for (text, code) in [
-            (testdata("cosign.pub").replace("A", "B"), 3),
+            (testdata("cosign.pub").replace('A', "B"), 3),
             ("no key".to_owned(), 3),
             (testdata("p256.key"), 1),
             (testdata("ed25519.pub"), 1),
