@@ -253,7 +253,7 @@ fn a_key_is_no_certificate_and_a_certificate_is_no_key() {
     let mut by_key = bench.command();
     Bench::fails(by_key.args(["verify", IMAGE, "--key", "cosign.pub"]), 3, &["keyless (made with a certificate): not checked with a key"]);
     let mut both = bench.signing(Witness::V1);
-    Bench::fails(both.args(["--key", "cosign.key"]), 2, &["a key and the services of keyless signing are both named"]);
+    Bench::fails(both.args(["--key", "cosign.key"]), 2, &["`--key` and `--fulcio-url` are both given"]);
     let mut neither = bench.command();
     Bench::fails(neither.args(["sign", IMAGE]), 2, &["nobody is named who signs", "--key FILE", "--fulcio-url"]);
     let mut nobody = bench.command();
@@ -313,7 +313,7 @@ fn what_fulcio_would_refuse_is_said_before_it_is_asked() {
             &["is for the audience `vault`, and --oidc-client-id expects `sigstore`", "`audience: sigstore`"],
         ),
         (account().with("aud", json!("vault")), &["`vault`"]),
-        (account().with("sub", Value::Null), &["no subject"]),
+        (account().with("sub", Value::Null), &["a token without `sub`"]),
         (account().with("iss", json!("https://kubernetes.default.svc/")), &["does not know", "only `https://kubernetes.default.svc`"]),
     ] {
         let bench = Bench::new();
