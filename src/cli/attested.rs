@@ -85,5 +85,6 @@ fn signer(by: &SignedBy) -> String {
     match by {
         SignedBy::Key { hint, .. } => format!("the key {hint}"),
         SignedBy::Certificate { identity, .. } => identity.clone(),
+        SignedBy::Authority { subject } => subject.clone(),
     }
 }

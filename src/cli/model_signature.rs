@@ -15,8 +15,9 @@ pub(super) struct ModelSignatureArgs {
     /// Check the model in the folder REF against this signature (OpenSSF Model Signing), instead of an image
     #[arg(long, value_name = "FILE")]
     model_signature: Option<PathBuf>,
-    /// Certificates (PEM) of authorities whose holders' model signatures are accepted; may be repeated
-    #[arg(long, value_name = "FILE", requires = "model_signature")]
+    /// Certificates (PEM) of authorities whose holders' model signatures are accepted, of a folder or with `--require model-signing`; may be
+    /// repeated
+    #[arg(long, value_name = "FILE")]
     certificate_chain: Vec<PathBuf>,
 }
 
@@ -49,7 +50,8 @@ impl ModelSignatureArgs {
         Ok(())
     }
 
-    fn authorities(&self) -> Result<Authorities, CliError> {
+    /// The authorities whose holders are trusted with models.
+    pub(super) fn authorities(&self) -> Result<Authorities, CliError> {
         let mut all = Authorities::default();
         for path in &self.certificate_chain {
             all.extend(Authorities::load(path)?);
@@ -62,7 +64,7 @@ fn summary(accepted: &Accepted) -> String {
     let by = match &accepted.by {
         ModelAuthor::Trusted(SignedBy::Key { hint, .. }) => format!("key {hint}"),
         ModelAuthor::Trusted(SignedBy::Certificate { identity, .. }) => identity.clone(),
-        ModelAuthor::Certificate { subject } => subject.clone(),
+        ModelAuthor::Trusted(SignedBy::Authority { subject }) | ModelAuthor::Certificate { subject } => subject.clone(),
     };
     format!("the model is as signed by {by}: {}", units::count(accepted.statement.files.len(), "file"))
 }

@@ -101,7 +101,7 @@ pub(super) fn trusted(
     }
     ensure_trusted(policy, &named.keys)?;
     if named.keys.is_empty() {
-        return Ok(Trusted { keys: policy.keys().to_vec(), certificates: certificates(policy)? });
+        return Ok(Trusted { keys: policy.keys().to_vec(), certificates: certificates(policy)?, ..Trusted::default() });
     }
     Ok(named)
 }

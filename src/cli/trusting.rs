@@ -37,7 +37,7 @@ impl TrustedArgs {
     /// Whom the user named; `image` is what a damaged key is told about.
     pub(super) fn trusted(&self, image: &dyn std::fmt::Display, registry: &RegistryArgs) -> Result<Trusted, CliError> {
         let keys = self.key.iter().map(|key| load(key, image)).collect::<Result<_, _>>()?;
-        Ok(Trusted { keys, certificates: self.certificates.certificates(registry)? })
+        Ok(Trusted { keys, certificates: self.certificates.certificates(registry)?, ..Trusted::default() })
     }
 
     /// The same where nobody is not enough.

@@ -121,6 +121,7 @@ impl Args {
         };
         self.ensure_offline(image)?;
         let trusted = policy::trusted(policy.as_ref(), &self.trusting, image, &self.registry)?;
+        let trusted = Trusted { authorities: self.model.authorities()?, ..trusted };
         let found = Found::at(image, &self.registry, Access::Read)?;
         let name = self.name(&found);
         let (report, time) = timed(|| self.check(&found, name.as_deref(), &trusted, policy.as_ref(), ui))?;

@@ -168,6 +168,7 @@ fn signer(by: &SignedBy) -> String {
     match by {
         SignedBy::Key { hint, .. } => format!("key {}", short(hint)),
         SignedBy::Certificate { identity, .. } => identity.clone(),
+        SignedBy::Authority { subject } => subject.clone(),
     }
 }
 
@@ -320,6 +321,7 @@ fn finding(finding: &Finding) -> Value {
         Verdict::Accepted(Proof { by: SignedBy::Key { hint, algorithm }, name }) => {
             ("accepted", json!({"key": hint, "algorithm": algorithm.to_string(), "identity": name}))
         }
+        Verdict::Accepted(Proof { by: SignedBy::Authority { subject }, .. }) => ("accepted", json!({"certificate_subject": subject})),
         Verdict::Accepted(Proof { by: SignedBy::Certificate { identity, issuer, .. }, name }) => {
             ("accepted", json!({"certificate_identity": identity, "certificate_oidc_issuer": issuer, "identity": name}))
         }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde_json::value::RawValue;
 
+use super::model_signing::Authorities;
 use super::{Certificates, PublicKey, Reason};
 use crate::oci::{Digest, Platform};
 
@@ -15,12 +16,14 @@ pub struct Trusted {
     pub keys: Vec<PublicKey>,
     /// The holders of these certificates.
     pub certificates: Option<Certificates>,
+    /// Whoever has a certificate of these, of signatures of models alone.
+    pub authorities: Authorities,
 }
 
 impl Trusted {
     /// The holders of these keys and nobody else.
     pub fn keys(keys: Vec<PublicKey>) -> Self {
-        Self { keys, certificates: None }
+        Self { keys, ..Self::default() }
     }
 
     /// Whether nobody is trusted.
@@ -132,6 +135,11 @@ pub enum SignedBy {
         issuer: String,
         /// How it is known that the certificate was valid when it signed.
         log: Log,
+    },
+    /// The holder of a certificate of an authority that is trusted with models.
+    Authority {
+        /// The certificate's subject.
+        subject: String,
     },
 }
 

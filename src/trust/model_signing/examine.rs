@@ -8,7 +8,7 @@ use super::bundle::{self, BundleRefusal, ModelAuthor, ModelTrust};
 use super::files::model_subjects;
 use super::statement::{ModelFiles, PREDICATE_TYPE};
 use super::verify::accept;
-use super::{Authorities, ModelRefusal, ModelSigningError, Reading, files_of_image};
+use super::{ModelRefusal, ModelSigningError, Reading, files_of_image};
 use crate::exit_code;
 use crate::image::ImageError;
 use crate::oci::{Digest, RawManifest};
@@ -16,7 +16,7 @@ use crate::store::{Store, StoreError};
 use crate::trust::bounded::Bounded;
 use crate::trust::bundle::referrer::look_at_all;
 use crate::trust::reason::shown;
-use crate::trust::{Finding, Proof, Reason, Says, TrustError, Trusted, Verdict};
+use crate::trust::{Finding, Proof, Reason, Says, SignedBy, TrustError, Trusted, Verdict};
 
 /// The model's files as they are found, or why they cannot be.
 type Files = Result<ModelFiles, Reason>;
@@ -41,7 +41,7 @@ pub(in crate::trust) fn examine(
 }
 
 fn look(store: &dyn Store, manifest: &RawManifest, trusted: &Trusted, files: Option<&Files>) -> Result<Vec<(Digest, Finding)>, TrustError> {
-    let trust = ModelTrust { trusted, authorities: &Authorities::default() };
+    let trust = ModelTrust { trusted, authorities: &trusted.authorities };
     // Layers may take longer to read than a verification may: each look has its own end.
     let (store, now, mut findings) = (Bounded::new(store), SystemTime::now(), Vec::new());
     for subject in model_subjects(manifest).map_err(trouble)? {
@@ -65,8 +65,7 @@ fn judge(bytes: &[u8], trust: &ModelTrust<'_>, now: SystemTime, files: Option<&F
     };
     Ok(match by {
         ModelAuthor::Trusted(by) => Verdict::Accepted(Proof { by, name: None }),
-        // Authorities are not among those whose image signatures count, so here nobody is trusted for a certificate of theirs.
-        ModelAuthor::Certificate { .. } => Verdict::Other(Reason::Keyless),
+        ModelAuthor::Certificate { subject } => Verdict::Accepted(Proof { by: SignedBy::Authority { subject }, name: None }),
     })
 }
 
@@ -103,8 +102,8 @@ fn trouble(error: ModelSigningError) -> TrustError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trust::model_signing::testing::{put_file, put_image, put_model};
-    use crate::trust::model_signing::{AttachRequest, ModelSigner, attach, signature_of_image};
+    use crate::trust::model_signing::testing::{Authority, pem, put_file, put_image, put_model, today};
+    use crate::trust::model_signing::{AttachRequest, Authorities, CertificateChain, ModelSigner, attach, signature_of_image};
     use crate::trust::testing::MemoryStore;
     use crate::trust::{PrivateKey, Signer};
 
@@ -144,6 +143,34 @@ mod tests {
         crate::trust::bundle::referrer::Attached::new(&subject, "x", bundle).unwrap().put(&store).unwrap();
         let what = "the model is not as signed: `a` was changed".to_owned();
         assert_eq!(verdicts(&store, &twin, &signer), [Verdict::Refused(Reason::Model { what })]);
+    }
+
+    #[test]
+    fn a_certificate_counts_for_its_authoritys_sake() {
+        let (store, signer) = (MemoryStore::default(), signer());
+        let (root, other, home) = (Authority::root("CN=root", 1), Authority::root("CN=other", 2), tempfile::tempdir().unwrap());
+        let Signer::Key(key) = &signer else { unreachable!("these tests sign with keys") };
+        let file = |name: &str, text: String| {
+            std::fs::write(home.path().join(name), text).unwrap();
+            home.path().join(name)
+        };
+        let chain = CertificateChain::load(&file("chain.pem", pem(&[&root.issue(&key.public(), today())]))).unwrap();
+        let image = put_image(&store, vec![put_file(&store, "a", "x")]);
+        let request = AttachRequest {
+            store: &store,
+            manifest: image.clone(),
+            name: "iris",
+            signer: &ModelSigner::with_chain(&signer, chain).unwrap(),
+            reading: Reading::Annotations,
+        };
+        attach(&request).unwrap();
+        let accepted_by = |authority: &Authority| {
+            let authorities = Authorities::load(&file("ca.pem", pem(&[&authority.certificate]))).unwrap();
+            let trusted = Trusted { authorities, ..Trusted::default() };
+            let (_, finding) = examine(&store, &image, &trusted, Reading::Layers).unwrap().remove(0);
+            matches!(finding.verdict, Verdict::Accepted(Proof { by: SignedBy::Authority { .. }, .. }))
+        };
+        assert!(accepted_by(&root) && !accepted_by(&other));
     }
 
     /// Whoever is not trusted cannot make anybody read layers.
