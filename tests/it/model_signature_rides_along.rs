@@ -153,7 +153,7 @@ fn a_model_of_too_many_files_is_signed_without_where_nobody_asked_for_it() {
     let output = build(home.path(), "out", &["--key", "cosign.key"]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     assert!(err(&output).contains("no model signature is attached: the model has 6002 files"), "{}", err(&output));
-    assert!(err(&output).contains("no sbom is attached: the predicate has "), "{}", err(&output));
+    assert!(err(&output).contains("no sbom is attached: it has "), "{}", err(&output));
     run(command(home.path()).args(["verify", "oci:out", "--key", "cosign.pub", "--require", "provenance"]));
     let output = build(home.path(), "asked", &["--key", "cosign.key", "--attest", "model-signing"]);
     assert_eq!(output.status.code(), Some(4), "{}", err(&output));

@@ -133,7 +133,7 @@ fn an_attestation_is_no_signature_and_does_no_harm_to_one() {
         field.cosign_attest(&image, "c");
         assert!(field.cosign_accepts(&image, "c", REVIEW));
         let said = run_code(field.modelcar().args(["verify", &image, "--key", "c.pub", "--consumer", "cosign-v3"]), 3);
-        assert!(said.contains("modelcar: sha256:") && said.contains("takes an attestation for a signature"), "{said}");
+        assert!(said.contains("is refused: modelcar:") && said.contains("takes an attestation for a signature"), "{said}");
         run(field.modelcar().args(["sign", "-q", &image, "--key", "c.key"]));
         field.expect(&image, "c", ALL);
 
