@@ -7,13 +7,14 @@ use std::time::Duration;
 /// What a process used.
 #[derive(Debug, Default)]
 pub struct Usage {
-    /// The most memory it had, in bytes.
+    /// The most memory of its own that it had, in bytes. The program's text is not counted: it is the page cache's, shared and given back
+    /// when needed, and of an unoptimised build alone it is some 25 MiB.
     pub peak_memory: u64,
     /// What it made the kernel write to disks, in bytes.
     pub disk_writes: u64,
 }
 
-/// Watches a process until it ends. Both counters only ever grow, so the last look is the sum.
+/// Watches a process until it ends. What is written only ever grows, so the last look is the sum.
 pub fn watch(child: &mut Child) -> Usage {
     let mut usage = Usage::default();
     let field = |file: &str, name: &str| -> Option<u64> {
@@ -21,13 +22,14 @@ pub fn watch(child: &mut Child) -> Usage {
         text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok())
     };
     loop {
-        usage.peak_memory = field("status", "VmHWM:").map_or(usage.peak_memory, |kib| kib * 1024);
+        let own = field("status", "RssAnon:").unwrap_or_default() + field("status", "RssShmem:").unwrap_or_default();
+        usage.peak_memory = usage.peak_memory.max(own * 1024);
         usage.disk_writes = field("io", "write_bytes:").unwrap_or(usage.disk_writes);
         // A zombie has no memory any more.
         if field("status", "VmHWM:").is_none() {
             return usage;
         }
-        // Without a rest this loop would take a core from the work. Whatever grows within the last millisecond is small.
+        // Without a rest this loop would take a core from the work. Whatever comes and goes within a millisecond is small.
         std::thread::sleep(Duration::from_millis(1));
     }
 }
