@@ -225,5 +225,5 @@ fn an_image_that_cannot_be_signed_is_told_to_be_public_with_exit_code_4() {
     let output = ship(home.path(), "oci:images:quay.io/models/iris:v1", &[]);
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(4), "{text}");
-    assert!(text.contains("is pushed but not signed") && text.contains("modelcar sign"), "{text}");
+    assert!(text.contains("is pushed but not signed") && text.contains("then run the same command again"), "{text}");
 }
