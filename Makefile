@@ -5,7 +5,7 @@ SHELL := bash
 
 PREFIX ?= /usr/local
 SHELL_SCRIPTS = $(shell git ls-files '*.sh' .ci/run)
-YAML_FILES = $(shell git ls-files '*.yml' '*.yaml' ':!testdata' ':!tests/**/golden')
+YAML_FILES = $(shell git ls-files '*.yml' '*.yaml' ':!testdata' ':!tests/**/golden' ':!fuzz/corpus')
 # a pinned peer wins over whatever else the machine has
 export PATH := $(CURDIR)/.peers/bin:$(PATH):$(CURDIR)/.venv/bin
 
