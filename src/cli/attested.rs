@@ -10,7 +10,7 @@ use super::resolve::Found;
 use super::trusting::TrustedArgs;
 use crate::report::Ui;
 use crate::trust::attest::{Attestation, attestations, json_text};
-use crate::trust::{Proof, Reason, SignedBy, Trusted, Verdict};
+use crate::trust::{Proof, Reason, Trusted, Verdict};
 
 /// Whose word counts, and where the document goes.
 #[derive(Clone, Debug, clap::Args)]
@@ -72,19 +72,11 @@ fn refused(found: &Found, kind: &str, all: &[Attestation]) -> CliError {
 fn say(ui: &Ui, one: &Attestation, count: usize) {
     let what = format!("attested in {} ({})", one.form, one.at);
     match &one.verdict {
-        Verdict::Accepted(Proof { by, .. }) => ui.note(format!("{what}, verified: by {}", signer(by))),
+        Verdict::Accepted(Proof { by, .. }) => ui.note(format!("{what}, verified: by {by}")),
         Verdict::Other(Reason::Keyless) => ui.note(format!("{what} with a certificate: unverified")),
         _ => ui.note(format!("{what}: unverified, `--key cosign.pub` verifies it")),
     }
     if count > 1 {
         ui.note(format!("{count} attestations of this type are there; this is the first"));
-    }
-}
-
-fn signer(by: &SignedBy) -> String {
-    match by {
-        SignedBy::Key { hint, .. } => format!("the key {hint}"),
-        SignedBy::Certificate { identity, .. } => identity.clone(),
-        SignedBy::Authority { subject } => subject.clone(),
     }
 }

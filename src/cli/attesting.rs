@@ -85,6 +85,16 @@ enum When {
     Never,
 }
 
+/// An image that was signed a moment ago.
+#[derive(Clone, Copy)]
+pub(super) struct SignedImage<'a> {
+    pub(super) found: &'a Found,
+    pub(super) signer: &'a Signer,
+    pub(super) signed: &'a SignReport,
+    /// What its build tells about itself.
+    pub(super) story: &'a Story,
+}
+
 /// What a build tells about itself.
 pub(super) struct Story {
     pub(super) contents: Contents,
@@ -123,50 +133,37 @@ impl AttestingArgs {
     }
 
     /// Attests what was asked for about the image, which is signed already.
-    pub(super) fn attach(&self, ui: &Ui, found: &Found, signer: &Signer, signed: &SignReport, story: &Story) -> Result<(), CliError> {
+    pub(super) fn attach(&self, ui: &Ui, image: &SignedImage<'_>) -> Result<(), CliError> {
         if self.leaves_to_chains() {
             ui.note("provenance is left to Tekton Chains, which watched the task; `--provenance always` attests it here too");
         }
-        let (chosen, left_out): (Vec<_>, Vec<_>) = self.wanted().partition(|companion| self.is_possible(*companion, signer));
-        if let (Err(error), false) = (signer.ensure_bundles(), left_out.is_empty()) {
+        let (chosen, left_out): (Vec<_>, Vec<_>) = self.wanted().partition(|companion| self.is_possible(*companion, image.signer));
+        if let (Err(error), false) = (image.signer.ensure_bundles(), left_out.is_empty()) {
             ui.warn(format!("not attested: {}: {error}", list(&left_out)));
         }
         let (models, stated): (Vec<_>, Vec<_>) = chosen.into_iter().partition(|companion| *companion == Companion::ModelSigning);
-        self.state_what_fits(ui, found, signer, signed, (story, &stated))?;
-        if models.is_empty() { Ok(()) } else { self.sign_model(ui, found, signer, signed) }
+        self.state_what_fits(ui, image, &stated)?;
+        if models.is_empty() { Ok(()) } else { self.sign_model(ui, image) }
     }
 
     /// The bill of materials of thousands of files fits into no attestation, and is left out where nobody asked for it.
-    fn state_what_fits(
-        &self,
-        ui: &Ui,
-        found: &Found,
-        signer: &Signer,
-        signed: &SignReport,
-        (story, what): (&Story, &[Companion]),
-    ) -> Result<(), CliError> {
+    fn state_what_fits(&self, ui: &Ui, image: &SignedImage<'_>, what: &[Companion]) -> Result<(), CliError> {
         let has_bill = what.contains(&Companion::Sbom) && !self.attest.contains(&Companion::Sbom);
-        match self.state(ui, found, signer, signed, (story, what)) {
+        match self.state(ui, image, what) {
             Err(CliError::Trust(TrustError::Predicate(error @ InvalidPredicate::TooLarge { .. }))) if has_bill => {
                 ui.note(format!("no sbom is attached: {error}"));
                 let rest: Vec<Companion> = what.iter().copied().filter(|companion| *companion != Companion::Sbom).collect();
-                self.state(ui, found, signer, signed, (story, &rest))
+                self.state(ui, image, &rest)
             }
             result => result,
         }
     }
 
-    fn state(
-        &self,
-        ui: &Ui,
-        found: &Found,
-        signer: &Signer,
-        signed: &SignReport,
-        (story, what): (&Story, &[Companion]),
-    ) -> Result<(), CliError> {
+    fn state(&self, ui: &Ui, image: &SignedImage<'_>, what: &[Companion]) -> Result<(), CliError> {
         if what.is_empty() {
             return Ok(());
         }
+        let SignedImage { found, signer, signed, story } = *image;
         let name = found.location.reference().map(|reference| reference.name());
         let (report, time) = timed(|| -> Result<AttestReport, CliError> {
             let request = AttestRequest {
@@ -188,8 +185,8 @@ impl AttestingArgs {
     }
 
     /// A model that no signature can be about, such as one of ten thousand files, is shipped without where nobody asked for one.
-    fn sign_model(&self, ui: &Ui, found: &Found, signer: &Signer, signed: &SignReport) -> Result<(), CliError> {
-        match timed(|| model_attestation::attach(found, &ModelSigner::new(signer), signed)) {
+    fn sign_model(&self, ui: &Ui, image: &SignedImage<'_>) -> Result<(), CliError> {
+        match timed(|| model_attestation::attach(image.found, &ModelSigner::new(image.signer), image.signed)) {
             Ok((report, time)) => {
                 ui.step("attest", format!("{}; {}", model_attestation::files(&report), model_attestation::summary(&report)), time);
             }

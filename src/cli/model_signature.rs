@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use super::CliError;
 use crate::report::{Ui, timed, units};
-use crate::trust::SignedBy;
 use crate::trust::Trusted;
 use crate::trust::model_signing::{Accepted, Authorities, ModelAuthor, ModelTrust, SignatureFile, verify_folder};
 
@@ -62,9 +61,8 @@ impl ModelSignatureArgs {
 
 fn summary(accepted: &Accepted) -> String {
     let by = match &accepted.by {
-        ModelAuthor::Trusted(SignedBy::Key { hint, .. }) => format!("key {hint}"),
-        ModelAuthor::Trusted(SignedBy::Certificate { identity, .. }) => identity.clone(),
-        ModelAuthor::Trusted(SignedBy::Authority { subject }) | ModelAuthor::Certificate { subject } => subject.clone(),
+        ModelAuthor::Trusted(by) => by.to_string(),
+        ModelAuthor::Certificate { subject } => subject.clone(),
     };
     format!("the model is as signed by {by}: {}", units::count(accepted.statement.files.len(), "file"))
 }

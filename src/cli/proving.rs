@@ -1,6 +1,6 @@
 //! What `ship` and `build` do with an image that is public: sign it, attest it, and check it as a consumer would.
 
-use super::attesting::{AttestingArgs, Story};
+use super::attesting::{AttestingArgs, SignedImage, Story};
 use super::resolve::Found;
 use super::verify::accept;
 use super::{CliError, sign};
@@ -30,7 +30,9 @@ impl Proving<'_> {
         let (signed, time) = timed(|| sign::sign_found(found, identities, signer, Scope::All)).map_err(|error| self.unsigned(error))?;
         signed.warnings.iter().for_each(|warning| ui.warn(warning));
         ui.step("sign", sign::summary(&signed), time);
-        self.attesting.attach(ui, found, signer, &signed, self.story).map_err(|error| self.unattested(error))?;
+        self.attesting
+            .attach(ui, &SignedImage { found, signer, signed: &signed, story: self.story })
+            .map_err(|error| self.unattested(error))?;
         let (report, time) = timed(|| self.verify(&signed)).map_err(|error| self.unsigned(error))?;
         accept(found, &report)?;
         if !signed.warnings.iter().any(|warning| matches!(warning, SignWarning::NoClassic | SignWarning::ClassicOnly { .. })) {

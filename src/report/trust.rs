@@ -167,8 +167,7 @@ fn kind(predicate_type: &str) -> String {
 fn signer(by: &SignedBy) -> String {
     match by {
         SignedBy::Key { hint, .. } => format!("key {}", short(hint)),
-        SignedBy::Certificate { identity, .. } => identity.clone(),
-        SignedBy::Authority { subject } => subject.clone(),
+        by => by.to_string(),
     }
 }
 

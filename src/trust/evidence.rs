@@ -143,6 +143,15 @@ pub enum SignedBy {
     },
 }
 
+impl fmt::Display for SignedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key { hint, .. } => write!(f, "key {hint}"),
+            Self::Certificate { identity: name, .. } | Self::Authority { subject: name } => f.write_str(name),
+        }
+    }
+}
+
 /// How a signature was made with a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Algorithm {
