@@ -53,6 +53,7 @@ mod secrets_stay_secret;
 mod shell;
 mod shell_grammar;
 mod shell_kserve;
+mod signature_matrix;
 mod signatures;
 mod sigstore_stand_in;
 mod table_formats_agree_with_python;
