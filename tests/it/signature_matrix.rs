@@ -74,7 +74,9 @@ fn classic(field: &Field, tag: &str, digest: &str) {
 }
 
 fn two_signers(field: &Field, tag: &str, _: &str) {
-    ["a", "b"].iter().for_each(|key| field.sign(tag, key, &[]));
+    for key in ["a", "b"] {
+        field.sign(tag, key, &[]);
+    }
 }
 
 fn squatted(field: &Field, tag: &str, digest: &str, place: Place) {
@@ -85,7 +87,9 @@ fn squatted(field: &Field, tag: &str, digest: &str, place: Place) {
 #[test]
 fn each_signature_is_accepted_by_whom_modelcar_says() {
     let (Some(field), Some(hosts)) = (Field::new(), Host::both()) else { return };
-    ["p384", "rsa"].iter().for_each(|key| field.import(key));
+    for key in ["p384", "rsa"] {
+        field.import(key);
+    }
     for (number, Row { what, sign, key, accept: [by_tag, by_digest, by_another] }) in ROWS.iter().enumerate() {
         for registry in &hosts {
             let tag = format!("{}/models/row{number}:v1", registry.host);
