@@ -4,6 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
 PREFIX ?= /usr/local
+TAG ?= 0.1
 SHELL_SCRIPTS = $(shell git ls-files '*.sh' .ci/run)
 YAML_FILES = $(shell git ls-files '*.yml' '*.yaml' ':!testdata' ':!tests/**/golden' ':!fuzz/corpus')
 # a pinned peer wins over whatever else the machine has
@@ -17,10 +18,30 @@ help: ## this list
 build: ## the release binary, target/release/modelcar
 	cargo build --release --locked
 
+.PHONY: static
+static: ## the static binary, target/static/TARGET/release/modelcar (STATIC_PROFILE=dist: smaller, and several times as long to build)
+	scripts/static.sh
+
+.PHONY: check-static
+check-static: ## build the static binary a second time, in another folder, and compare the bytes
+	scripts/static.sh --check
+
+.PHONY: image
+image: ## modelcar's own image, oci:target/modelcar-image:VERSION or DEST=…, by podman, buildah or (IMAGE_TOOL=self) its own code
+	scripts/image.sh $(DEST)
+
 .PHONY: demo
 demo: ## the main job on a real model: image, signature, site patch; needs no network service
 	cargo build --locked
 	scripts/demo.sh
+
+# two bundles, because Tekton reads at most 20 resources of one
+.PHONY: tekton-bundle
+# where they go, such as quay.io/acme
+tekton-bundle: DEST ?= oci:target/tekton
+tekton-bundle: ## the Tekton catalogue as two OCI bundles, DEST/modelcar-catalog:TAG (tasks, pipelines) and DEST/modelcar-stepactions:TAG
+	cargo run --quiet --locked --example tekton_bundle -- "$(DEST)/modelcar-catalog:$(TAG)" tekton/tasks tekton/pipelines
+	cargo run --quiet --locked --example tekton_bundle -- "$(DEST)/modelcar-stepactions:$(TAG)" tekton/stepactions
 
 .PHONY: peers
 peers: ## install the real programs that the tests drive (Debian packages when root, .venv, .peers)
@@ -35,8 +56,9 @@ check-shell: ## rebuild the image's shell for amd64 and arm64 with Debian 12's c
 	shell/build.sh --check amd64 arm64
 
 .PHONY: bench
-bench: build ## time, memory and disk writes of a push beside curl's; measures and fails nothing
-	benches/push.sh
+bench: build ## modelcar beside its floor and its peers, about ten minutes; measures and fails nothing (BENCH='--only cold')
+	rustc --edition 2024 -O -o target/release/null_registry benches/null_registry.rs
+	benches/run $(BENCH)
 
 .PHONY: install
 install: build ## put the binary into PREFIX/bin (PREFIX=/usr/local, DESTDIR is honoured)

@@ -12,3 +12,12 @@ pub const REFUSED: u8 = 3;
 pub const UNSIGNED: u8 = 4;
 /// Somebody else changed the same tag, signature or branch first; run it again.
 pub const CONFLICT: u8 = 5;
+/// SIGINT came: 128 and the signal's number, as shells say it.
+pub const INTERRUPTED: u8 = of_signal(2);
+/// SIGTERM came.
+pub const TERMINATED: u8 = of_signal(15);
+
+/// What a shell says of a process that a signal ended.
+pub(crate) const fn of_signal(signal: u8) -> u8 {
+    128 | signal
+}

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use fs_err as fs;
 
-use super::attesting::{FormArgs, summary};
+use super::attesting::{FormArgs, attest_found, summary};
 use super::options::{self, RegistryArgs};
 use super::resolve::Found;
 use super::signing::SignerArgs;
@@ -14,7 +14,7 @@ use super::{CliError, model_attestation};
 use crate::oci::Location;
 use crate::report::{Ui, timed};
 use crate::store::Access;
-use crate::trust::attest::{AttestReport, AttestRequest, AttestationFormat, MAX_PREDICATE, Predicate, PredicateType, Reach, attest};
+use crate::trust::attest::{AttestationFormat, MAX_PREDICATE, Predicate, PredicateType, Reach};
 use crate::trust::model_signing::{CertificateChain, ModelSigner};
 use crate::trust::{InvalidPredicate, SignReport};
 
@@ -98,22 +98,9 @@ impl Args {
         let predicate = predicate(kind, file)?;
         let found = Found::at(&self.image, &self.registry, Access::Write)?;
         let signer = self.signing.signer(&self.registry, ui)?;
-        let name = found.location.reference().map(|reference| reference.name());
-        let (report, time) = timed(|| -> Result<AttestReport, CliError> {
-            let request = AttestRequest {
-                store: found.store.as_ref(),
-                manifest: found.manifest.clone(),
-                name: name.as_deref(),
-                predicates: std::slice::from_ref(&predicate),
-                signer: &signer,
-                format: self.form.attestation_format,
-                reach: if self.recursive { Reach::Recursive } else { Reach::Named },
-                just_signed: None,
-            };
-            let report = attest(&request)?;
-            found.store.commit()?;
-            Ok(report)
-        })?;
+        let reach = if self.recursive { Reach::Recursive } else { Reach::Named };
+        let predicates = std::slice::from_ref(&predicate);
+        let (report, time) = timed(|| attest_found(&found, &signer, predicates, self.form.attestation_format, reach, None))?;
         ui.step("attest", format!("{kind}: {}", summary(&report)), time);
         ui.data(found.pinned())?;
         Ok(())

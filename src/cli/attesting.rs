@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::resolve::Found;
+use super::stored::{self, Values};
 use super::{CliError, model_attestation, options};
-use crate::image::{Built, Contents};
+use crate::image::annotations::RUNTIME;
+use crate::image::inspect::inspect;
+use crate::image::{Built, Compression, Contents};
 use crate::model::{HubOrigin, hub_origin};
-use crate::oci::{Annotations, Digest, Location, Reference, Timestamp};
-use crate::report::{Ui, timed, units};
+use crate::oci::{Annotations, Digest, Location, Reference, Timestamp, printable};
+use crate::report::{Ui, tekton, timed, units};
 use crate::trust::attest::ci::{self, Builder};
 use crate::trust::attest::cyclonedx::{self, Bom};
 use crate::trust::attest::slsa::{self, BuildRecord, Parameters, Source};
@@ -109,6 +112,24 @@ impl Story {
     pub(super) fn of(built: &Built, model: &Path, parameters: Parameters, started: Timestamp) -> Result<Self, CliError> {
         Ok(Self { contents: Contents::of(built)?, parameters, origin: hub_origin(model), started })
     }
+
+    /// The story of an image that is in a store already, as far as it tells it itself: who asked for what is in no image.
+    pub(super) fn told(found: &Found, started: Timestamp) -> Result<Self, CliError> {
+        let contents = Contents::read(found.store.as_ref(), &found.manifest)?;
+        let inspection = inspect(found.store.as_ref(), &found.manifest)?;
+        let said = |name: &str, usual: &str| contents.annotations.get(name).map_or_else(|| usual.to_owned(), |text| printable(text, 200));
+        let packed = inspection.layers.iter().filter_map(|layer| Compression::of(&layer.media_type)).find(|how| *how != Compression::None);
+        let parameters = Parameters {
+            model: said("org.opencontainers.image.title", "model"),
+            images: vec![name_of(&found.location)],
+            platforms: inspection.platforms,
+            base: said("org.opencontainers.image.base.name", "shell"),
+            compression: packed.unwrap_or(Compression::None).to_string(),
+            runtime: said(RUNTIME, "auto"),
+            ..Parameters::default()
+        };
+        Ok(Self { contents, parameters, origin: None, started })
+    }
 }
 
 impl AttestingArgs {
@@ -118,6 +139,11 @@ impl AttestingArgs {
             return Err(CliError::usage("`--attest none` and something else", "write `--attest none` alone, or leave `none` out"));
         }
         Ok(())
+    }
+
+    /// Whether the user asks for anything by name.
+    pub(super) fn is_asked(&self) -> bool {
+        self.attest.iter().any(|companion| *companion != Companion::None)
     }
 
     /// Refuses a signer that cannot attest what the user asked for by name, before anything is done.
@@ -133,7 +159,7 @@ impl AttestingArgs {
     }
 
     /// Attests what was asked for about the image, which is signed already.
-    pub(super) fn attach(&self, ui: &Ui, image: &SignedImage<'_>) -> Result<(), CliError> {
+    pub(super) fn attach(&self, ui: &Ui, image: &SignedImage<'_>) -> Result<AttestReport, CliError> {
         if self.leaves_to_chains() {
             ui.note("provenance is left to Tekton Chains, which watched the task; `--provenance always` attests it here too");
         }
@@ -142,12 +168,15 @@ impl AttestingArgs {
             ui.warn(format!("not attested: {}: {error}", list(&left_out)));
         }
         let (models, stated): (Vec<_>, Vec<_>) = chosen.into_iter().partition(|companion| *companion == Companion::ModelSigning);
-        self.state_what_fits(ui, image, &stated)?;
-        if models.is_empty() { Ok(()) } else { self.sign_model(ui, image) }
+        let report = self.state_what_fits(ui, image, &stated)?;
+        if !models.is_empty() {
+            self.sign_model(ui, image)?;
+        }
+        Ok(report)
     }
 
     /// The bill of materials of thousands of files fits into no attestation, and is left out where nobody asked for it.
-    fn state_what_fits(&self, ui: &Ui, image: &SignedImage<'_>, what: &[Companion]) -> Result<(), CliError> {
+    fn state_what_fits(&self, ui: &Ui, image: &SignedImage<'_>, what: &[Companion]) -> Result<AttestReport, CliError> {
         let has_bill = what.contains(&Companion::Sbom) && !self.attest.contains(&Companion::Sbom);
         match self.state(ui, image, what) {
             Err(CliError::Trust(TrustError::Predicate(error @ InvalidPredicate::TooLarge { .. }))) if has_bill => {
@@ -159,29 +188,17 @@ impl AttestingArgs {
         }
     }
 
-    fn state(&self, ui: &Ui, image: &SignedImage<'_>, what: &[Companion]) -> Result<(), CliError> {
+    fn state(&self, ui: &Ui, image: &SignedImage<'_>, what: &[Companion]) -> Result<AttestReport, CliError> {
         if what.is_empty() {
-            return Ok(());
+            return Ok(AttestReport::default());
         }
         let SignedImage { found, signer, signed, story } = *image;
-        let name = found.location.reference().map(|reference| reference.name());
-        let (report, time) = timed(|| -> Result<AttestReport, CliError> {
-            let request = AttestRequest {
-                store: found.store.as_ref(),
-                manifest: found.manifest.clone(),
-                name: name.as_deref(),
-                predicates: &self.predicates(found, story, what)?,
-                signer,
-                format: self.form.attestation_format,
-                reach: Reach::Named,
-                just_signed: Some(signed),
-            };
-            let report = attest(&request)?;
-            found.store.commit()?;
-            Ok(report)
+        let (report, time) = timed(|| {
+            let predicates = self.predicates(found, story, what)?;
+            attest_found(found, signer, &predicates, self.form.attestation_format, Reach::Named, Some(signed))
         })?;
         ui.step("attest", format!("{}: {}", list(what), summary(&report)), time);
-        Ok(())
+        Ok(report)
     }
 
     /// A model that no signature can be about, such as one of ten thousand files, is shipped without where nobody asked for one.
@@ -216,21 +233,32 @@ impl AttestingArgs {
             Some(id) => Builder { id: id.clone(), ..said },
             None => said,
         };
-        let mut digests: BTreeMap<String, String> = self.source_digest.iter().cloned().collect();
-        let hub = story.origin.as_ref().filter(|_| self.source_uri.is_none());
-        if let Some(origin) = hub {
-            digests.entry("gitCommit".to_owned()).or_insert_with(|| origin.revision.clone());
-        }
-        let uri = self.source_uri.clone().or_else(|| hub.map(HubOrigin::purl));
         Ok(BuildRecord {
             parameters: Parameters { source: self.source_uri.clone(), ..story.parameters.clone() },
-            source: Source { uri, content: story.contents.digest(), digests },
+            source: self.source(story.origin.as_ref(), story.contents.digest()),
             base: base(&story.contents.annotations),
             builder,
             started: story.started,
             finished: options::now()?,
             bom,
         })
+    }
+
+    /// Where a model of this content comes from: as the user says, else as its folder does.
+    fn source(&self, origin: Option<&HubOrigin>, content: Digest) -> Source {
+        let mut digests: BTreeMap<String, String> = self.source_digest.iter().cloned().collect();
+        let hub = origin.filter(|_| self.source_uri.is_none());
+        if let Some(origin) = hub {
+            digests.entry("gitCommit".to_owned()).or_insert_with(|| origin.revision.clone());
+        }
+        Source { uri: self.source_uri.clone().or_else(|| hub.map(HubOrigin::purl)), content, digests }
+    }
+
+    /// What a Tekton task is told about an image that was made a moment ago, and about the model in it.
+    pub(super) fn values(&self, location: &Location, built: &Built, origin: Option<&HubOrigin>) -> Result<Values, CliError> {
+        let mut values = stored::stored(location, built.index())?;
+        values.push((tekton::MODEL_ARTIFACT_INPUTS, stored::lineage(&self.source(origin, built.content))));
+        Ok(values)
     }
 
     /// What the user asked for, or what there is where nobody asks.
@@ -292,6 +320,22 @@ pub(super) fn name_of(location: &Location) -> String {
 fn base(said: &Annotations) -> Option<(Option<Reference>, Digest)> {
     let digest = said.get("org.opencontainers.image.base.digest")?.parse().ok()?;
     Some((said.get("org.opencontainers.image.base.name").and_then(|name| name.parse().ok()), digest))
+}
+
+/// Attests an image in its open store.
+pub(super) fn attest_found(
+    found: &Found,
+    signer: &Signer,
+    predicates: &[Predicate],
+    format: AttestationFormat,
+    reach: Reach,
+    just_signed: Option<&SignReport>,
+) -> Result<AttestReport, CliError> {
+    let name = found.location.reference().map(|reference| reference.name());
+    let (store, manifest, name) = (found.store.as_ref(), found.manifest.clone(), name.as_deref());
+    let report = attest(&AttestRequest { store, manifest, name, predicates, signer, format, reach, just_signed })?;
+    found.store.commit()?;
+    Ok(report)
 }
 
 /// `2 attestations added`, and that the bundle signature was, where it was.

@@ -3,25 +3,27 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use super::attesting::{AttestingArgs, Story};
+use super::built::{BuildView, Chosen, summary};
+use super::caching::{Asked, CacheArgs, Prepared};
 use super::check::{self, Wanted};
 use super::destination::{self, Destination};
 use super::gate::AllowArgs;
 use super::options::{self, Format, RegistryArgs};
+use super::parallel::ParallelArgs;
 use super::proving::Proving;
 use super::reading::ReadArgs;
 use super::resolve::Found;
 use super::signing::SigningArgs;
-use super::{CliError, attesting, options::pair};
+use super::tekton::{Results, TektonArgs};
+use super::{CliError, attesting, from_file, options::pair, stored};
 use crate::image::annotations::LINT_ALLOWED;
 use crate::image::{Base, Build, Built, Compression, ImageSpec};
-use crate::kserve::{Delivery, Generation, Runtime};
+use crate::kserve::{Delivery, Generation};
 use crate::model::lint::Target;
-use crate::model::{Model, ServingLayout, UNKNOWN_FORMAT};
+use crate::model::{Model, ServingLayout, UNKNOWN_FORMAT, hub_origin};
 use crate::oci::{Location, Platform, Timestamp};
-use crate::report::{Ui, timed, units};
+use crate::report::{Ui, tekton, timed};
 use crate::store::{Access, Store};
 use crate::trust::Signer;
 use crate::trust::attest::slsa::Parameters;
@@ -37,7 +39,7 @@ pub(super) struct ModelArgs {
     #[command(flatten)]
     pub(super) reading: ReadArgs,
     /// What lies below the model: an image, or `none` [default: modelcar's own tiny shell]
-    #[arg(long, value_name = "REF|oci:DIR|none", help_heading = "Image")]
+    #[arg(long, value_name = "REF|oci:DIR|none", value_parser = from_file::word, help_heading = "Image")]
     pub(super) base: Option<String>,
     /// The platforms, separated by commas [default: linux/amd64,linux/arm64, or the base's]
     #[arg(long, value_name = "OS/ARCH", value_delimiter = ',', help_heading = "Image")]
@@ -57,6 +59,10 @@ pub(super) struct ModelArgs {
     pub(super) label: Vec<(String, String)>,
     #[command(flatten)]
     pub(super) allow: AllowArgs,
+    #[command(flatten)]
+    pub(super) cache: CacheArgs,
+    #[command(flatten)]
+    pub(super) parallel: ParallelArgs,
 }
 
 /// The verb's own options.
@@ -91,6 +97,8 @@ pub(super) struct Args {
     #[command(flatten)]
     attesting: AttestingArgs,
     #[command(flatten)]
+    tekton: TektonArgs,
+    #[command(flatten)]
     registry: RegistryArgs,
 }
 
@@ -98,6 +106,7 @@ impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
         options::ensure_supported(self.kserve, &self.delivery)?;
         self.attesting.check()?;
+        let results = self.tekton.of("build")?;
         let started = options::now()?;
         let destination = destination::decide(&self.tag, self.output.as_ref(), self.push, &self.model.stem())?;
         self.model.keep_apart(&destination)?;
@@ -113,14 +122,14 @@ impl Args {
         let built = if self.dry_run {
             self.rehearse(ui, &build, &destination, prover.as_ref())?
         } else {
-            self.make(ui, &build, &destination, prover.as_ref(), started)?
+            self.make(ui, &build, &destination, prover.as_ref(), started, &results)?
         };
         self.print(ui, &built, &destination, chosen)
     }
 
     /// Who signs under which names, if anybody does.
     fn prover(&self, ui: &Ui, destination: &Destination) -> Result<Option<Prover>, CliError> {
-        let Some(signer) = self.signing.optional_signer(&self.registry, ui)? else { return Ok(None) };
+        let Some(signer) = self.signing.optional_signer(&destination.location, &self.registry, ui)? else { return Ok(None) };
         self.attesting.check_signer(&signer)?;
         let places = if self.tag.is_empty() { std::slice::from_ref(&destination.location) } else { &self.tag[..] };
         let mut identities = Vec::new();
@@ -132,7 +141,8 @@ impl Args {
     }
 
     fn rehearse(&self, ui: &Ui, build: &Build, destination: &Destination, prover: Option<&Prover>) -> Result<Built, CliError> {
-        let (built, time) = timed(|| build.dry_run(&ui.watch()))?;
+        let known = self.model.rehearsal(build, &self.registry, ui)?;
+        let (built, time) = timed(|| build.dry_run(&known.transfer, &ui.watch()))?;
         ui.step("build", format!("{}, nothing written; it would be {}", summary(&built), destination.location), time);
         if let Some(Prover { signer, identities }) = prover {
             let attest = self.attesting.plan(signer).map(|what| format!(" and attest {what}")).unwrap_or_default();
@@ -148,10 +158,18 @@ impl Args {
         destination: &Destination,
         prover: Option<&Prover>,
         started: Timestamp,
+        results: &Results,
     ) -> Result<Built, CliError> {
         let store: Arc<dyn Store> = self.registry.open(&destination.location, Access::Write)?.into();
-        let (built, time) = timed(|| build.run(store.as_ref(), &destination.names, &ui.watch()))?;
+        let target = Some((store.as_ref(), &destination.names[..]));
+        let asked =
+            Asked { build, target, signer: prover.map(|prover| &prover.signer), registry: &self.registry, parallel: self.model.parallel };
+        let known = self.model.cache.prepare(&asked, ui)?;
+        let (built, time) = timed(|| build.run(store.as_ref(), &destination.names, &known.transfer, &ui.watch()))?;
         ui.step("build", format!("{}, stored as {}", summary(&built), destination.location), time);
+        // The image is there, whatever becomes of its signature.
+        let mut values = self.attesting.values(&destination.location, &built, hub_origin(&self.model.model).as_ref())?;
+        results.write(ui, &values)?;
         let Some(Prover { signer, identities }) = prover else {
             if self.push {
                 ui.note("the image is not signed: add `--key cosign.key`, or run `modelcar sign`");
@@ -161,7 +179,9 @@ impl Args {
         let found = Found { location: destination.location.clone(), store, manifest: built.index().clone() };
         let names = if self.tag.is_empty() { std::slice::from_ref(&destination.location) } else { &self.tag[..] };
         let story = Story::of(&built, &self.model.model, self.model.parameters(names, &built)?, started)?;
-        Proving { found: &found, identities, signer, attesting: &self.attesting, story: &story }.run(ui)?;
+        let attested = Proving { found: &found, identities, signer, attesting: &self.attesting, story: &story }.run(ui)?;
+        values.push((tekton::SBOM_BLOB_URL, stored::sbom(&found, &attested)?));
+        results.write(ui, &values)?;
         Ok(built)
     }
 
@@ -273,6 +293,11 @@ impl ModelArgs {
         Ok(Build::new(ImageSpec { compression: self.compression, ..spec }))
     }
 
+    /// What is known of an image that is not written.
+    pub(super) fn rehearsal(&self, build: &Build, registry: &RegistryArgs, ui: &Ui) -> Result<Prepared, CliError> {
+        self.cache.prepare(&Asked { build, target: None, signer: None, registry, parallel: self.parallel }, ui)
+    }
+
     fn base(&self, created: Timestamp, registry: &RegistryArgs) -> Result<Base, CliError> {
         let platforms = match &self.platform[..] {
             [] => PLATFORMS.map(Platform::linux).to_vec(),
@@ -309,79 +334,4 @@ pub(super) fn tell(ui: &Ui, model: &Model, layout: &ServingLayout) {
         ui.note(format!("layout: {} ({})", layout.runtime, layout.why));
     }
     ui.notes(&layout.notes);
-}
-
-/// `8 layers, 2.0 GiB (105.0 MiB sent)`.
-pub(super) fn summary(built: &Built) -> String {
-    let layers = units::count(built.depth(), "layer");
-    format!("{layers}, {} ({} sent)", units::bytes(built.layer_bytes()), units::bytes(built.sent_bytes()))
-}
-
-/// What was decided before the build.
-#[derive(Serialize)]
-struct Chosen {
-    format: &'static str,
-    #[serde(serialize_with = "as_text")]
-    runtime: Runtime,
-    args: Vec<String>,
-    allowed: Vec<&'static str>,
-}
-
-fn as_text<S: serde::Serializer>(word: &impl ToString, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(&word.to_string())
-}
-
-/// What `--format json` prints.
-#[derive(Serialize)]
-struct BuildView {
-    image: String,
-    #[serde(flatten)]
-    chosen: Chosen,
-    platforms: Vec<String>,
-    digest: String,
-    content_digest: String,
-    size: u64,
-    sent: u64,
-    layers: Vec<LayerView>,
-}
-
-#[derive(Serialize)]
-struct LayerView {
-    digest: String,
-    size: u64,
-    sent: bool,
-    files: Vec<FileView>,
-}
-
-#[derive(Serialize)]
-struct FileView {
-    path: String,
-    size: u64,
-    digest: String,
-}
-
-impl BuildView {
-    fn of(built: &Built, destination: &Destination, chosen: Chosen) -> Self {
-        let file = |(path, size, digest): &(String, u64, crate::oci::Digest)| FileView {
-            path: path.clone(),
-            size: *size,
-            digest: digest.to_string(),
-        };
-        let layers = built.layers.iter().zip(built.sent.iter().chain(std::iter::repeat(&false))).map(|(layer, sent)| LayerView {
-            digest: layer.descriptor.digest.to_string(),
-            size: layer.descriptor.size,
-            sent: *sent,
-            files: layer.files.iter().map(file).collect(),
-        });
-        Self {
-            image: destination.location.to_string(),
-            chosen,
-            platforms: built.platforms.iter().map(ToString::to_string).collect(),
-            digest: built.index().digest().to_string(),
-            content_digest: built.content.to_string(),
-            size: built.layer_bytes(),
-            sent: built.sent_bytes(),
-            layers: layers.collect(),
-        }
-    }
 }

@@ -1,9 +1,11 @@
 //! `modelcar copy`, and the copying that `push` and `pull` share.
 
-use super::CliError;
 use super::options::{self, Format, RegistryArgs};
+use super::parallel::ParallelArgs;
 use super::resolve::Found;
-use crate::image::copy;
+use super::tekton::TektonArgs;
+use super::{CliError, stored};
+use crate::image::copy::{self, Companions, Original};
 use crate::oci::{Location, ManifestRef};
 use crate::report::{Ui, copy as report, timed, units};
 use crate::store::Access;
@@ -22,14 +24,41 @@ pub(super) struct Args {
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
     #[command(flatten)]
-    registry: RegistryArgs,
+    tekton: TektonArgs,
+    #[command(flatten)]
+    how: CopyArgs,
+}
+
+/// What `copy`, `push` and `pull` have in common.
+#[derive(Debug, clap::Args)]
+pub(super) struct CopyArgs {
+    /// Leave signatures, attestations and all else that speaks about the image where it is
+    #[arg(long)]
+    no_referrers: bool,
+    #[command(flatten)]
+    parallel: ParallelArgs,
+    #[command(flatten)]
+    pub(super) registry: RegistryArgs,
+}
+
+impl CopyArgs {
+    fn original<'a>(&self, found: &'a Found) -> Original<'a> {
+        let repository = match &found.location {
+            Location::Registry(reference) => Some(reference.clone()),
+            Location::Layout { .. } | Location::Archive { .. } => None,
+        };
+        let companions = if self.no_referrers { Companions::LeftBehind } else { Companions::Along };
+        Original { store: &found.store, repository, manifest: &found.manifest, companions }
+    }
 }
 
 impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
-        let found = Found::at(&self.source, &self.registry, Access::Read)?;
+        let results = self.tekton.of("copy")?;
+        let found = Found::at(&self.source, &self.how.registry, Access::Read)?;
         let target = named(&self.target, &found.location);
-        copy(ui, &found, &target, &self.registry, &Wording { verb: "copy", format: self.format })
+        copy(ui, &found, &target, &self.how, &Wording { verb: "copy", format: self.format })?;
+        results.write(ui, &stored::stored(&target, &found.manifest)?)
     }
 }
 
@@ -56,17 +85,16 @@ pub(super) struct Wording {
 }
 
 /// Copies an image that was found, with all that speaks about it, and prints where it is now and what came along.
-pub(super) fn copy(ui: &Ui, found: &Found, target: &Location, registry: &RegistryArgs, wording: &Wording) -> Result<(), CliError> {
+pub(super) fn copy(ui: &Ui, found: &Found, target: &Location, how: &CopyArgs, wording: &Wording) -> Result<(), CliError> {
     let Some(name) = target.manifest_ref() else {
         return Err(CliError::usage(format!("`{target}` has no tag"), format!("write it with one, such as {target}:v1")));
     };
-    let store = registry.open(target, Access::Write)?;
-    let (copied, time) = timed(|| copy::copy(&found.store, &found.manifest, store.as_ref(), &[name], merge_signatures, &ui.watch()))?;
-    let companions = match report::companions(&copied.companions) {
-        none if none.is_empty() => String::new(),
-        some => format!(", with {some},"),
-    };
-    let line = format!("{} ({} copied){companions} to {target}", units::bytes(copied.bytes()), units::bytes(copied.sent_bytes()));
+    let store = how.registry.open(target, Access::Write)?;
+    let original = how.original(found);
+    let transfer = how.parallel.transfer();
+    let (copied, time) = timed(|| copy::copy(&original, store.as_ref(), &[name], merge_signatures, &transfer, &ui.watch()))?;
+    let line =
+        format!("{} ({} copied){} to {target}", units::bytes(copied.bytes()), units::bytes(copied.sent_bytes()), report::company(&copied));
     ui.step(wording.verb, line, time);
     let pinned = target.at(found.manifest.digest());
     match wording.format {

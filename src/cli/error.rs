@@ -2,15 +2,21 @@
 
 use std::io;
 
+use crate::cluster::ClusterError;
 use crate::exit_code;
+use crate::fetch::FetchError;
 use crate::image::ImageError;
 use crate::model::ModelError;
+use crate::model_registry::ModelRegistryError;
 use crate::oci::InvalidLocation;
-use crate::rollout::RolloutError;
+use crate::report::tekton::TektonError;
+use crate::rollout::{GitError, RolloutError};
 use crate::store::StoreError;
 use crate::trust::attest::InvalidPredicate;
 use crate::trust::model_signing::ModelSigningError;
 use crate::trust::{KeyError, TrustError, run_again};
+
+use super::settings::SettingsError;
 
 /// Why a verb did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +39,9 @@ pub enum CliError {
     /// From the image room.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// From the fetch room.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
     /// From a store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -48,6 +57,18 @@ pub enum CliError {
     /// From the rollout room.
     #[error(transparent)]
     Rollout(#[from] RolloutError),
+    /// From a cluster.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// From a model registry.
+    #[error(transparent)]
+    ModelRegistry(#[from] ModelRegistryError),
+    /// From the settings.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// From the results of a Tekton task.
+    #[error(transparent)]
+    Tekton(#[from] TektonError),
     /// A model with findings that are errors.
     #[error("lint refuses the model: {}", rules.join(", "))]
     Lint {
@@ -66,6 +87,31 @@ pub enum CliError {
         /// What to do.
         hint: Option<String>,
     },
+    /// Refused before anything was written.
+    #[error("preflight stops the rollout to {site}: {checks}")]
+    Preflight {
+        /// The site.
+        site: String,
+        /// The rows that failed.
+        checks: String,
+        /// What to do about each.
+        hint: String,
+    },
+    /// A rollout to many sites that did not reach all of them.
+    #[error("{left_out} of {sites} sites {} left out{}", if *.left_out == 1 { "was" } else { "were" }, if *.stopped { ", and the rollout stopped" } else { "" })]
+    LeftOut {
+        /// How many sites were left out.
+        left_out: usize,
+        /// How many were meant.
+        sites: usize,
+        /// Whether there were too many of them to go on.
+        stopped: bool,
+        /// Whether preflight refused one of them.
+        refused: bool,
+    },
+    /// An error that several sites share.
+    #[error(transparent)]
+    Shared(#[from] std::sync::Arc<CliError>),
     /// Pushed, but a later step failed.
     #[error("{image} is pushed but not signed")]
     Unsigned {
@@ -89,6 +135,30 @@ pub enum CliError {
     NoProvenance {
         /// The image, by digest.
         image: String,
+    },
+    /// A registry that cannot be used as it is.
+    #[error("{name} cannot be used as it is: {checks}")]
+    Unwell {
+        /// The repository.
+        name: String,
+        /// What was looked at and found wrong.
+        checks: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// Nobody is logged in.
+    #[error("nobody is logged in to {scope}")]
+    NotLoggedIn {
+        /// The registry, or the part of one.
+        scope: String,
+        /// What has a log-in all the same: a file or helper that was not meant.
+        elsewhere: Option<String>,
+    },
+    /// `--exit-code` was asked for, and there is something to tell.
+    #[error("{what}")]
+    Differs {
+        /// What differs.
+        what: String,
     },
     /// Standard output refused.
     #[error("cannot write to standard output")]
@@ -134,22 +204,37 @@ impl CliError {
     /// What the user can do.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Usage { hint, .. } | Self::Lint { hint, .. } => Some(hint.clone()),
+            Self::Usage { hint, .. } | Self::Lint { hint, .. } | Self::Preflight { hint, .. } => Some(hint.clone()),
+            Self::LeftOut { .. } => {
+                Some("the lines above say why; run the same command again once that is mended: what is there stays".to_owned())
+            }
+            Self::Shared(error) => error.hint(),
             Self::Location(error) => error.hint(),
             Self::Model(error) => error.hint(),
             Self::Image(error) => error.hint(),
+            Self::Fetch(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Key(error) => error.hint(),
             Self::Trust(error) => error.hint(),
             Self::ModelSigning(error) => error.hint(),
             Self::Rollout(error) => error.hint(),
-            Self::Refused { hint, .. } => hint.clone(),
+            Self::Cluster(error) => error.hint(),
+            Self::ModelRegistry(error) => error.hint(),
+            Self::Settings(error) => error.hint(),
+            Self::Tekton(error) => error.hint(),
+            Self::NotLoggedIn { scope, elsewhere: None } => {
+                Some(format!("log in with `modelcar login {scope}`; all log-ins: `modelcar login --list`"))
+            }
+            Self::NotLoggedIn { scope, elsewhere: Some(origin) } => {
+                Some(format!("there is one by {origin}: `modelcar logout {scope} --authfile {origin}` takes it away, if it is a file"))
+            }
+            Self::Refused { hint, .. } | Self::Unwell { hint, .. } => hint.clone(),
             Self::Predicate { source, .. } => source.hint(),
             Self::Unsigned { .. } | Self::Unattested { .. } => Some(run_again(self.remedy())),
             Self::NoProvenance { .. } => {
                 Some("`modelcar ship` and `build --push --key` attest it; in Tekton, Chains does, some seconds after the task".to_owned())
             }
-            Self::Output(_) | Self::Json(_) | Self::Reading { .. } | Self::File { .. } => None,
+            Self::Output(_) | Self::Json(_) | Self::Reading { .. } | Self::File { .. } | Self::Differs { .. } => None,
         }
     }
 
@@ -166,23 +251,48 @@ impl CliError {
     /// The process exit code, see [`exit_code`].
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage { .. } | Self::Location(_) => exit_code::USAGE,
+            Self::Usage { .. }
+            | Self::Location(_)
+            | Self::Settings(SettingsError::Invalid { .. })
+            | Self::Tekton(TektonError::Foreign { .. }) => exit_code::USAGE,
             Self::Model(error) => error.exit_code(),
             Self::Image(error) => error.exit_code(),
+            Self::Fetch(error) => error.exit_code(),
             Self::Store(error) => error.exit_code(),
             Self::Key(error) => error.exit_code(),
             Self::Trust(error) => error.exit_code(),
             Self::ModelSigning(error) => error.exit_code(),
             Self::Rollout(error) => error.exit_code(),
-            Self::Refused { .. } | Self::Lint { .. } => exit_code::REFUSED,
+            Self::Cluster(error) => error.exit_code(),
+            Self::ModelRegistry(error) => error.exit_code(),
+            Self::Refused { .. } | Self::Lint { .. } | Self::Preflight { .. } => exit_code::REFUSED,
+            Self::LeftOut { refused, .. } => {
+                if *refused {
+                    exit_code::REFUSED
+                } else {
+                    exit_code::FAILED
+                }
+            }
+            Self::Shared(error) => error.exit_code(),
             Self::Unsigned { .. } | Self::Unattested { .. } => exit_code::UNSIGNED,
             Self::Output(_)
             | Self::Json(_)
+            | Self::Settings(SettingsError::Read { .. })
+            | Self::Tekton(_)
+            | Self::Differs { .. }
             | Self::NoProvenance { .. }
+            | Self::NotLoggedIn { .. }
+            | Self::Unwell { .. }
             | Self::Predicate { .. }
             | Self::Reading { .. }
             | Self::File { .. } => exit_code::FAILED,
         }
+    }
+}
+
+impl From<GitError> for CliError {
+    fn from(error: GitError) -> Self {
+        Self::Rollout(error.into())
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::CliError;
 use super::options::{self, RegistryArgs};
+use super::parallel::ParallelArgs;
 use super::resolve::Found;
 use crate::image::extract;
 use crate::oci::{Location, Platform};
@@ -27,6 +28,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     model_signature: Option<PathBuf>,
     #[command(flatten)]
+    parallel: ParallelArgs,
+    #[command(flatten)]
     registry: RegistryArgs,
 }
 
@@ -34,7 +37,8 @@ impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
         let found = Found::at(&self.source, &self.registry, Access::Read)?;
         let signature = self.model_signature.as_deref().map(|file| self.signature(&found, file)).transpose()?;
-        let (extracted, time) = timed(|| extract::extract(found.store.as_ref(), &found.manifest, self.platform.as_ref(), &self.dir))?;
+        let (store, parallel) = (found.store.as_ref(), self.parallel.transfer().parallel);
+        let (extracted, time) = timed(|| extract::extract(store, &found.manifest, self.platform.as_ref(), &self.dir, parallel))?;
         let files = units::count(extracted.files, "file");
         signature.iter().try_for_each(SignatureFile::write)?;
         ui.step("extract", format!("{files}, {} from {}", units::bytes(extracted.bytes), found.pinned()), time);

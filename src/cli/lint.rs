@@ -9,14 +9,15 @@ use super::options::{self, Format, RegistryArgs};
 use super::patch::annotations;
 use super::reading::ReadArgs;
 use super::resolve::Found;
+use super::tekton::TektonArgs;
 use crate::image::annotations::RUNTIME;
 use crate::image::model_files::model_files;
 use crate::kserve::{Delivery, Generation, Runtime};
 use crate::model::lint::{self, Finding, Rule, Severity, Target};
 use crate::model::{self, Model, ModelError, ServingLayout};
 use crate::oci::{Location, Reference};
-use crate::report::Ui;
 use crate::report::lint::{self as report, LintReport};
+use crate::report::{Ui, tekton};
 use crate::store::{Access, Store};
 
 /// The verb's options.
@@ -48,6 +49,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
     #[command(flatten)]
+    tekton: TektonArgs,
+    #[command(flatten)]
     registry: RegistryArgs,
 }
 
@@ -60,6 +63,7 @@ impl Args {
         if let Some(rule) = self.explain {
             return Ok(ui.data(report::explain(rule).trim_end())?);
         }
+        let results = self.tekton.of("lint")?;
         let what = self.what.as_deref().unwrap_or_default();
         let report = match options::image(what)? {
             Some(location) => self.image(what, &location)?,
@@ -69,6 +73,8 @@ impl Args {
             Format::Text => ui.data(report::text(&report).trim_end())?,
             Format::Json => ui.data(report::json(&report)?)?,
         }
+        let format = report.format.clone().unwrap_or_default();
+        results.write(ui, &[(tekton::FINDINGS, report.findings.len().to_string()), (tekton::MODEL_FORMAT, format)])?;
         if report.format.is_none() { Err(gate::unreadable(&report.findings)) } else { gate::accept(&report.findings) }
     }
 

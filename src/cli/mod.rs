@@ -7,53 +7,92 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::exit_code;
 use crate::report::{Ui, Volume, failure};
+use crate::{exit_code, stop};
 
+mod ages;
+mod askpass;
 mod attest;
 mod attested;
 mod attesting;
 mod build;
+mod built;
+mod caching;
 mod check;
 mod completions;
+mod config;
 mod copy;
+mod deploy;
 mod destination;
+mod diff;
+mod doctor;
 mod emit;
 mod error;
 mod extract;
+mod fetch;
+mod from_file;
 mod gate;
+mod gitops;
+mod gitops_folder;
 mod inspect;
 mod keygen;
 mod keyless;
 mod lint;
+mod login;
+mod logout;
 mod man;
 mod model_attestation;
 mod model_signature;
+mod omit_empty;
 mod options;
+mod pace;
+mod parallel;
 mod patch;
+mod patience;
 mod policy;
+mod promote;
 mod provenance;
 mod proving;
 mod pull;
 mod push;
 mod reading;
+mod register;
+mod replace;
 mod resolve;
+mod rollback;
+mod rolling;
+mod running;
 mod sbom;
+mod service;
+mod set_app;
+mod settings;
 mod ship;
 mod sign;
 mod signing;
+mod smoke_test;
+mod status;
+mod stored;
+mod summary;
+mod tekton;
 mod trusting;
+mod update;
 mod verify;
 
 pub use error::CliError;
+pub use settings::{SettingsError, check_settings};
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 done, 1 failed, 2 usage, 3 refused by verify, lint or check, 4 pushed but not signed, 5 someone else changed it first.
 
-An image is REGISTRY/REPOSITORY:TAG, oci:DIR:NAME or oci-archive:FILE:NAME.";
+An image is REGISTRY/REPOSITORY:TAG, oci:DIR:NAME or oci-archive:FILE:NAME; @FILE is the one that a file names.";
 
 const SIGN_EXITS: &str = "\
 Exit codes: 0 signed, 1 failed with nothing signed, 2 usage, 4 not all signatures are there, 5 someone else kept changing them.";
+
+const SIGN_ATTESTS: &str = "What is attested about the image that is in its registry already, separated by commas: sbom, provenance, \
+                            model-signing; or none [default: none]";
+const SMOKE_EXITS: &str = "\
+Exit codes: 0 all answers are as expected, 1 the model could not be asked, 2 usage, 3 it answered wrongly or cannot be loaded.";
 
 const VERIFY_EXITS: &str = "Exit codes: 0 accepted, 1 could not be checked, 2 usage, 3 refused.";
 
@@ -76,6 +115,9 @@ struct Talk {
     /// Say what is done inside, every request to a registry among it; twice for the libraries too
     #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Talk")]
     verbose: u8,
+    /// Count `--name=` with nothing behind it as not given, as in `--key=$(params.KEY)` of a Tekton step
+    #[arg(long, global = true, help_heading = "Talk")]
+    omit_empty: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -90,8 +132,12 @@ enum Verb {
     Pull(pull::Args),
     /// Copy an image from anywhere to anywhere, with its signatures and all that speaks about it
     Copy(copy::Args),
+    /// Make another version of an image with some files swapped, without the other files on disk
+    Replace(Box<replace::Args>),
     /// Take the model out of an image: the files under /models
     Extract(extract::Args),
+    /// Bring a model from a hub, an object store, a web server or a registry into a folder
+    Fetch(Box<fetch::Args>),
     /// Show an image or a model on disk
     Inspect(inspect::Args),
     /// Look for what would go wrong with a model later; exit code 3 if it would
@@ -101,7 +147,7 @@ enum Verb {
     /// Make a key pair for signing, as cosign does
     Keygen(keygen::Args),
     /// Sign an image for every consumer: podman, CRI-O and OpenShift, and cosign 3
-    #[command(after_help = SIGN_EXITS)]
+    #[command(after_help = SIGN_EXITS, mut_arg("attest", |arg| arg.help(SIGN_ATTESTS)))]
     Sign(Box<sign::Args>),
     /// Attach a signed statement to an image: bill of materials, provenance, scan result, or your own
     Attest(Box<attest::Args>),
@@ -114,6 +160,35 @@ enum Verb {
     Verify(verify::Args),
     /// Print the InferenceService or its patch for an image
     Patch(patch::Args),
+    /// Serve an image in a scratch namespace, ask it, and hold its answers against what is expected; exit code 3 if one is wrong
+    #[command(after_help = SMOKE_EXITS)]
+    SmokeTest(Box<smoke_test::Args>),
+    /// Write a model's version and image into a Kubeflow Model Registry
+    Register(Box<register::Args>),
+    /// Log in to a registry: checked there, then kept where podman, skopeo, docker and crane find it too
+    Login(login::Args),
+    /// Forget the log-in for a registry
+    Logout(logout::Args),
+    /// Look at a registry with the eyes of a push: how it is reached, who we are there, what it allows and can do
+    Doctor(doctor::Args),
+    /// Show the settings in effect, and where each came from
+    Config(config::Args),
+    /// Bring a model to a site, or to many: checked first, one commit; exit code 3 if a check fails
+    Deploy(Box<deploy::Args>),
+    /// Give a model that a site runs another version
+    Update(Box<update::Args>),
+    /// Make a site's canary its stable version
+    Promote(Box<promote::Args>),
+    /// Take a site's canary away, or go back to the version before
+    Rollback(Box<rollback::Args>),
+    /// Give an application of a site another image; no model changes
+    SetApp(Box<set_app::Args>),
+    /// Tell what each site is told to run, who signed it, since when, and whether that is what runs
+    Status(Box<status::Args>),
+    /// Tell how a pipeline went, and what to look at; exit code 0 however it went
+    Summary(summary::Args),
+    /// Tell what differs: a site and its tags in the registry, another site, what runs there, an earlier time; or two images
+    Diff(Box<diff::Args>),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Write the man pages
@@ -122,13 +197,23 @@ enum Verb {
 
 /// Parses, runs and tells the process's exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(code) = askpass::answer(&arguments) {
+        return code;
+    }
+    let cli = match Cli::try_parse_from(omit_empty::omit_empty(arguments)) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
     log(&cli.talk);
     let ui = Ui::new(if cli.talk.quiet { Volume::Quiet } else { Volume::Normal });
-    match run(cli.verb, &ui) {
+    if let Err(error) = stop::listen() {
+        tracing::debug!("signals end the process at once: {error}");
+    }
+    let outcome = run(cli.verb, &ui);
+    // what failed because the process is being ended is no news
+    stop::hold();
+    match outcome {
         Ok(()) => exit_code::OK,
         Err(error) => {
             ui.fail(&failure::render(&error, error.hint().as_deref()));
@@ -144,7 +229,9 @@ fn run(verb: Verb, ui: &Ui) -> Result<(), CliError> {
         Verb::Push(args) => args.run(ui),
         Verb::Pull(args) => args.run(ui),
         Verb::Copy(args) => args.run(ui),
+        Verb::Replace(args) => args.run(ui),
         Verb::Extract(args) => args.run(ui),
+        Verb::Fetch(args) => args.run(ui),
         Verb::Inspect(args) => args.run(ui),
         Verb::Lint(args) => args.run(ui),
         Verb::Check(args) => args.run(ui),
@@ -155,6 +242,20 @@ fn run(verb: Verb, ui: &Ui) -> Result<(), CliError> {
         Verb::Provenance(args) => args.run(ui),
         Verb::Verify(args) => args.run(ui),
         Verb::Patch(args) => args.run(ui),
+        Verb::SmokeTest(args) => args.run(ui),
+        Verb::Register(args) => args.run(ui),
+        Verb::Login(args) => args.run(ui),
+        Verb::Logout(args) => args.run(ui),
+        Verb::Doctor(args) => args.run(ui),
+        Verb::Config(args) => args.run(ui),
+        Verb::Deploy(args) => args.run(ui),
+        Verb::Update(args) => args.run(ui),
+        Verb::Promote(args) => args.run(ui),
+        Verb::Rollback(args) => args.run(ui),
+        Verb::SetApp(args) => args.run(ui),
+        Verb::Status(args) => args.run(ui),
+        Verb::Summary(args) => args.run(ui),
+        Verb::Diff(args) => args.run(ui),
         Verb::Completions(args) => args.run(ui),
         Verb::Man(args) => args.run(ui),
     }

@@ -9,31 +9,58 @@ use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 
 use crate::kserve::{Delivery, Generation};
-use crate::oci::{Annotations, Location, Timestamp};
+use crate::oci::{Annotations, InvalidLocation, InvalidReference, Location, Timestamp};
 use crate::rollout::RolloutError;
 use crate::store::{self, Access, Store, StoreOptions};
 use crate::trust::KeySource;
 
-use super::CliError;
+use super::pace::PaceArgs;
+use super::patience::PatienceArgs;
+use super::settings::Settings;
+use super::{CliError, from_file};
 
 /// How registries are reached.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Registry")]
 pub(super) struct RegistryArgs {
-    /// Credentials of docker or podman, before the usual places
+    /// Credentials of docker or podman, before the usual places; or a folder with config.json or .dockerconfigjson (a mounted secret)
     #[arg(long, value_name = "FILE", env = "REGISTRY_AUTH_FILE", hide_env_values = true)]
     authfile: Option<PathBuf>,
     /// Check certificates and refuse plain HTTP [default: true; loopback addresses may use plain HTTP]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     tls_verify: Option<bool>,
-    /// PEM certificates to trust besides the system's
+    /// PEM certificates to trust besides the system's; or a folder of *.crt and *.pem (a mounted ConfigMap), which may hold none
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
+    /// This client's certificate and key (client.cert, client.key or tls.crt, tls.key) and *.crt to trust, as podman's
+    #[arg(long, value_name = "DIR")]
+    cert_dir: Option<PathBuf>,
+    #[command(flatten)]
+    patience: PatienceArgs,
+    #[command(flatten)]
+    pace: PaceArgs,
 }
 
 impl RegistryArgs {
     pub(super) fn options(&self) -> StoreOptions {
-        StoreOptions { authfile: self.authfile.clone(), tls_verify: self.tls_verify, ca_file: self.ca_file.clone() }
+        let options = StoreOptions {
+            authfile: self.authfile.clone(),
+            tls_verify: self.tls_verify,
+            ca_file: self.ca_file.clone(),
+            cert_dir: self.cert_dir.clone(),
+            ..StoreOptions::default()
+        };
+        self.pace.apply(self.patience.apply(options))
+    }
+
+    /// The credential file that the user named.
+    pub(super) fn authfile(&self) -> Option<&Path> {
+        self.authfile.as_deref()
+    }
+
+    /// The certificates to trust besides the system's.
+    pub(super) fn ca_file(&self) -> Option<&Path> {
+        self.ca_file.as_deref()
     }
 
     pub(super) fn open(&self, location: &Location, access: Access) -> Result<Box<dyn Store>, CliError> {
@@ -46,6 +73,9 @@ impl RegistryArgs {
 /// # Errors
 /// It is neither.
 pub(super) fn image(what: &str) -> Result<Option<Location>, CliError> {
+    if what.starts_with('@') {
+        return named(what).map(Some);
+    }
     let path = Path::new(what);
     if path.join("oci-layout").is_file() {
         return Ok(Some(Location::Layout { dir: path.to_owned(), image: None }));
@@ -57,6 +87,16 @@ pub(super) fn image(what: &str) -> Result<Option<Location>, CliError> {
         Ok(location) => Ok(Some(location)),
         // `model.onnx` with a slip of the pen is about a file, not about a registry called "model.onnx".
         Err(_) if !what.contains(':') => Ok(None),
+        Err(_) => named(what).map(Some),
+    }
+}
+
+/// The image that a name, or the name in `@FILE`, means. Settings are read for names alone that mean nothing without them: a broken file is no obstacle to others.
+pub(super) fn named(text: &str) -> Result<Location, CliError> {
+    let text = from_file::expand(text)?;
+    match text.parse() {
+        Ok(location) => Ok(location),
+        Err(InvalidLocation::Reference(InvalidReference::NoRegistry { .. })) => Settings::load()?.image(&text),
         Err(error) => Err(CliError::Location(error)),
     }
 }
@@ -138,9 +178,9 @@ pub(super) fn ensure_supported(platform: Option<Generation>, deliveries: &[Deliv
     Ok(deliveries.iter().try_for_each(|delivery| generation.supports(*delivery)).map_err(RolloutError::from)?)
 }
 
-/// An image location, with the hint where it cannot be read.
+/// An image location, by its whole name or, where settings say what it means, by a short one; with the hint where it cannot be read.
 pub(super) fn location(text: &str) -> Result<Location, String> {
-    text.parse().map_err(|error: crate::oci::InvalidLocation| match error.hint() {
+    named(text).map_err(|error| match error.hint() {
         Some(hint) => format!("{error}\n\nhint: {hint}"),
         None => error.to_string(),
     })

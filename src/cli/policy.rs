@@ -37,6 +37,14 @@ impl PolicyArgs {
         Ok(self.policy.as_deref().map(Policy::load).transpose().map_err(crate::trust::TrustError::from)?)
     }
 
+    /// The policy file that is named, else another one.
+    pub(super) fn load_or(&self, other: Option<&Path>) -> Result<Option<Policy>, CliError> {
+        match (&self.policy, other) {
+            (None, Some(other)) => Ok(Some(Policy::load(other).map_err(crate::trust::TrustError::from)?)),
+            _ => self.load(),
+        }
+    }
+
     /// What must be attested: by the file, by name (`--require`), and by the rules among the options.
     pub(super) fn requirements(&self, policy: Option<&Policy>, required: &[AttestationKind]) -> Result<Vec<Requirement>, CliError> {
         let mut requirements = policy.map(Policy::requirements).unwrap_or_default();
@@ -94,8 +102,14 @@ pub(super) fn trusted(
     image: &Location,
     registry: &RegistryArgs,
 ) -> Result<Trusted, CliError> {
-    let Some(policy) = policy else { return options.somebody(image, registry) };
-    let named = options.trusted(image, registry)?;
+    match policy {
+        Some(policy) => narrowed(policy, options.trusted(image, registry)?),
+        None => options.somebody(image, registry),
+    }
+}
+
+/// Those of the policy, or those who are named as far as the policy has them.
+pub(super) fn narrowed(policy: &Policy, named: Trusted) -> Result<Trusted, CliError> {
     if named.certificates.is_some() {
         return Err(two_words_on_certificates());
     }

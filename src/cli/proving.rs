@@ -6,6 +6,7 @@ use super::verify::accept;
 use super::{CliError, sign};
 use crate::oci::{Location, Timestamp};
 use crate::report::{Ui, timed, trust};
+use crate::trust::attest::AttestReport;
 use crate::trust::{
     Consumer, Format, Judgement, Scope, SignReport, SignWarning, SignedBy, Signer, Verdict, VerifyReport, VerifyRequest, verify,
 };
@@ -21,18 +22,19 @@ pub(super) struct Proving<'a> {
 }
 
 impl Proving<'_> {
-    /// Signs what was stored, by its digest; the attestations come behind the bundle signature.
+    /// Signs what was stored, by its digest; the attestations come behind the bundle signature. Tells which there are.
     ///
     /// # Errors
     /// [`CliError::Unsigned`] and [`CliError::Unattested`] tell what is public.
-    pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
+    pub(super) fn run(&self, ui: &Ui) -> Result<AttestReport, CliError> {
         let Self { found, identities, signer, .. } = self;
         let (signed, time) = timed(|| sign::sign_found(found, identities, signer, Scope::All)).map_err(|error| self.unsigned(error))?;
         signed.warnings.iter().for_each(|warning| ui.warn(warning));
         ui.step("sign", sign::summary(&signed), time);
-        self.attesting
+        let attested = self
+            .attesting
             .attach(ui, &SignedImage { found, signer, signed: &signed, story: self.story })
-            .map_err(|error| self.unattested(error))?;
+            .map_err(|error| unattested(found, error))?;
         let (report, time) = timed(|| self.verify(&signed)).map_err(|error| self.unsigned(error))?;
         accept(found, &report)?;
         if !signed.warnings.iter().any(|warning| matches!(warning, SignWarning::NoClassic | SignWarning::ClassicOnly { .. })) {
@@ -41,7 +43,7 @@ impl Proving<'_> {
             }
         }
         ui.step("verify", trust::verified(&report), time);
-        Ok(())
+        Ok(attested)
     }
 
     /// Checks what was signed, for the usual consumers among those whom this signer can satisfy at all.
@@ -62,12 +64,18 @@ impl Proving<'_> {
     }
 
     fn unsigned(&self, source: CliError) -> CliError {
-        CliError::Unsigned { image: public_name(self.found), source: Box::new(source) }
+        unsigned(self.found, source)
     }
+}
 
-    fn unattested(&self, source: CliError) -> CliError {
-        CliError::Unattested { image: public_name(self.found), source: Box::new(source) }
-    }
+/// The error of an image that is public and not signed.
+pub(super) fn unsigned(found: &Found, source: CliError) -> CliError {
+    CliError::Unsigned { image: public_name(found), source: Box::new(source) }
+}
+
+/// The error of an image that is public and signed.
+pub(super) fn unattested(found: &Found, source: CliError) -> CliError {
+    CliError::Unattested { image: public_name(found), source: Box::new(source) }
 }
 
 /// Who made the signatures that pass.

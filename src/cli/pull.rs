@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::options::{self, Format, RegistryArgs};
+use super::options::{self, Format};
 use super::resolve::Found;
 use super::{CliError, copy};
 use crate::oci::Location;
@@ -19,15 +19,15 @@ pub(super) struct Args {
     #[arg(value_name = "DIR")]
     target: String,
     #[command(flatten)]
-    registry: RegistryArgs,
+    how: copy::CopyArgs,
 }
 
 impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
-        let found = Found::at(&self.source, &self.registry, Access::Read)?;
+        let found = Found::at(&self.source, &self.how.registry, Access::Read)?;
         let name = self.source.reference().map_or_else(|| found.manifest.digest().to_string(), |reference| reference.to_string());
         let target = self.target(&name)?;
-        copy::copy(ui, &found, &target, &self.registry, &copy::Wording { verb: "pull", format: Format::Text })
+        copy::copy(ui, &found, &target, &self.how, &copy::Wording { verb: "pull", format: Format::Text })
     }
 }
 

@@ -1,8 +1,9 @@
 //! `modelcar push`.
 
-use super::options::{self, Format, RegistryArgs};
+use super::options::{self, Format};
 use super::resolve::Found;
-use super::{CliError, copy};
+use super::tekton::TektonArgs;
+use super::{CliError, copy, stored};
 use crate::oci::Location;
 use crate::report::Ui;
 use crate::store::Access;
@@ -17,12 +18,16 @@ pub(super) struct Args {
     #[arg(value_name = "REF", value_parser = options::location)]
     target: Location,
     #[command(flatten)]
-    registry: RegistryArgs,
+    tekton: TektonArgs,
+    #[command(flatten)]
+    how: copy::CopyArgs,
 }
 
 impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), CliError> {
-        let found = Found::at(&self.source, &self.registry, Access::Read)?;
-        copy::copy(ui, &found, &self.target, &self.registry, &copy::Wording { verb: "push", format: Format::Text })
+        let results = self.tekton.of("push")?;
+        let found = Found::at(&self.source, &self.how.registry, Access::Read)?;
+        copy::copy(ui, &found, &self.target, &self.how, &copy::Wording { verb: "push", format: Format::Text })?;
+        results.write(ui, &stored::stored(&self.target, &found.manifest)?)
     }
 }

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use super::attested::PrintArgs;
+use super::caching::{Asked, CacheArgs};
 use super::options::{self, RegistryArgs};
+use super::parallel::ParallelArgs;
 use super::reading::ReadArgs;
 use super::resolve::Found;
 use super::{CliError, attesting, build};
@@ -25,6 +27,9 @@ pub(super) struct Args {
     print: PrintArgs,
     #[command(flatten)]
     reading: ReadArgs,
+    /// Hash every file of a model, and remember nothing
+    #[arg(long)]
+    no_cache: bool,
     #[command(flatten)]
     registry: RegistryArgs,
 }
@@ -64,7 +69,12 @@ impl Args {
         let base = Base::none(&[Platform::linux("amd64")]);
         let (none, created) = (Annotations::new(), options::created()?);
         let build = Build::new(ImageSpec::of(&model, layout, base, none.clone(), none, created));
-        let contents = Contents::of(&build.dry_run(&ui.watch())?)?;
+        let known = CacheArgs::local(self.no_cache).prepare(
+            &Asked { build: &build, target: None, signer: None, registry: &self.registry, parallel: ParallelArgs::default() },
+            ui,
+        )?;
+        let built = build.dry_run(&known.transfer, &ui.watch())?;
+        let contents = Contents::of(&built)?;
         let (name, origin) = (build::stem(path), hub_origin(path));
         let bom = cyclonedx::bom(&cyclonedx::Facts { name: &name, image: None, contents: &contents, origin: origin.as_ref() });
         Ok(serde_json::to_string_pretty(&bom)?)

@@ -6,23 +6,31 @@ use std::sync::Arc;
 use super::CliError;
 use super::attesting::{AttestingArgs, Story};
 use super::build::{self, ModelArgs};
+use super::built;
+use super::caching::Asked;
 use super::check::{self, Wanted};
 use super::destination::{self, Destination};
 use super::options::{self, RegistryArgs};
-use super::patch::{self, ServiceArgs};
 use super::proving::Proving;
 use super::resolve::{Found, local_name};
+use super::service::{self, ServiceArgs};
 use super::signing::SigningArgs;
+use super::stored::{self, Values};
+use super::tekton::TektonArgs;
 use crate::image::Build;
 use crate::kserve::{Delivery, Runtime};
 use crate::model::lint::Target;
 use crate::oci::{Digest, Location, ManifestRef, RawManifest, Reference, Timestamp};
-use crate::report::{Ui, timed, units};
+use crate::report::{Ui, tekton, timed, units};
+use crate::rollout::preflight::Preflight;
 use crate::rollout::{
-    CommitId, CommitNote, Repository, RolloutError, Service, SiteChange, SiteName, commit_message, current_delivery, plan,
+    ChangeNote, CommitId, Deed, GitError, Intent, Planned, Repository, RolloutError, Service, Site, SiteName, SiteNote, commit_message,
+    plan_intent, read_state,
 };
+
 use crate::store::{Access, Store};
 use crate::trust::Signer;
+use crate::trust::attest::AttestReport;
 
 /// The verb's options.
 #[derive(Debug, clap::Args)]
@@ -48,17 +56,26 @@ pub(super) struct Args {
     #[arg(long, help_heading = "GitOps")]
     dry_run: bool,
     #[command(flatten)]
+    tekton: TektonArgs,
+    #[command(flatten)]
     registry: RegistryArgs,
 }
 
 impl Args {
     pub(super) fn run(mut self, ui: &Ui) -> Result<(), CliError> {
         self.attesting.check()?;
+        let results = self.tekton.of("ship")?;
         let started = options::now()?;
         let destination = self.destination()?;
         let name = self.image_name(ui)?;
         let repository = Repository::open(&self.gitops)?;
-        self.service.keep(current_delivery(&self.gitops, &self.site, &self.service.name), ui);
+        let site = Site::read(&self.gitops, &self.site)?;
+        self.service = self.service.with_site(site.facts.as_ref());
+        self.service.pin_sources(&self.registry)?;
+        let state = read_state(&self.gitops, &self.site)?;
+        let there = state.models.iter().find(|model| model.name == self.service.name);
+        self.service.keep_kind(there.map(|model| model.kind));
+        self.service.keep(there.map(|model| model.stable.delivery), ui);
         let signer = self.signing.signer(&self.registry, ui)?;
         self.attesting.check_signer(&signer)?;
         let build = self.build(ui)?;
@@ -66,12 +83,16 @@ impl Args {
         if self.dry_run {
             return self.rehearse(ui, &build, &name, &signer);
         }
-        let (found, story) = self.store(ui, &build, &destination, started)?;
-        self.prove(ui, &found, &name, &signer, &story)?;
+        let (found, story, mut values) = self.store(ui, &build, &destination, &signer, started)?;
+        results.write(ui, &values)?;
+        let attested = self.prove(ui, &found, &name, &signer, &story)?;
+        values.push((tekton::SBOM_BLOB_URL, stored::sbom(&found, &attested)?));
         let service = self.of(&found.manifest, &name)?;
         let _alone = repository.lock()?;
-        let change = self.write_patch(ui, &service)?;
-        let commit = self.commit(ui, &repository, &change, &service, &signer)?;
+        let planned = self.write_patch(ui, &service)?;
+        let commit = self.commit(ui, &repository, &planned, &service, &signer)?;
+        values.extend(commit.iter().map(|commit| (tekton::COMMIT, commit.to_string())));
+        results.write(ui, &values)?;
         Self::conclude(ui, &found, commit)
     }
 
@@ -82,12 +103,18 @@ impl Args {
         let service = self.service.service(name.pinned(Digest::of(b"")), build.annotations());
         self.ensure_shell(&service)?;
         check::before(ui, build, &Wanted::Named(vec![Self::mounted(&service)]))?;
-        let change = plan(&self.gitops, &self.site, &service)?;
+        let change = self.change_to(&service)?.change;
         repository.ensure_ready(change.needed())?;
         match repository.ensure_committed(&change.edited()) {
-            Err(RolloutError::Uncommitted { .. }) => self.ensure_own(ui, repository, build, name),
+            Err(GitError::Uncommitted { .. }) => self.ensure_own(ui, repository, build, name),
             result => Ok(result?),
         }
+    }
+
+    /// What changes in the site's folder.
+    fn change_to(&self, service: &Service) -> Result<Planned, RolloutError> {
+        let site = Site::read(&self.gitops, &self.site)?;
+        plan_intent(&self.gitops, &site, &Intent::Deploy { service: Box::new(service.clone()), canary: None })
     }
 
     /// How the image gets into the pod: OpenShift AI mounts MLServer's `oci://` as an image volume.
@@ -109,8 +136,10 @@ impl Args {
 
     /// Uncommitted files may be what an interrupted run of this same command wrote. Only the true digest tells.
     fn ensure_own(&self, ui: &Ui, repository: &Repository, build: &Build, name: &Reference) -> Result<(), CliError> {
-        let service = self.of(build.dry_run(&ui.watch())?.index(), name)?;
-        Ok(repository.ensure_committed(&plan(&self.gitops, &self.site, &service)?.edited())?)
+        let known = self.model.rehearsal(build, &self.registry, ui)?;
+        let built = build.dry_run(&known.transfer, &ui.watch())?;
+        let service = self.of(built.index(), name)?;
+        Ok(repository.ensure_committed(&self.change_to(&service)?.change.edited())?)
     }
 
     /// The name that the cluster will pull and that the signature carries.
@@ -158,53 +187,76 @@ impl Args {
         matches!(self.image, Location::Registry(_))
     }
 
-    fn store(&self, ui: &Ui, build: &Build, destination: &Destination, started: Timestamp) -> Result<(Found, Story), CliError> {
+    fn store(
+        &self,
+        ui: &Ui,
+        build: &Build,
+        destination: &Destination,
+        signer: &Signer,
+        started: Timestamp,
+    ) -> Result<(Found, Story, Values), CliError> {
         let store: Arc<dyn Store> = self.registry.open(&destination.location, Access::Write)?.into();
-        let (built, time) = timed(|| build.run(store.as_ref(), &destination.names, &ui.watch()))?;
-        ui.step(if self.is_registry() { "push" } else { "build" }, format!("{} to {}", build::summary(&built), destination.location), time);
+        let target = Some((store.as_ref(), &destination.names[..]));
+        let known = self
+            .model
+            .cache
+            .prepare(&Asked { build, target, signer: Some(signer), registry: &self.registry, parallel: self.model.parallel }, ui)?;
+        let (built, time) = timed(|| build.run(store.as_ref(), &destination.names, &known.transfer, &ui.watch()))?;
+        ui.step(if self.is_registry() { "push" } else { "build" }, format!("{} to {}", built::summary(&built), destination.location), time);
         let parameters = self.model.parameters(std::slice::from_ref(&self.image), &built)?;
         let found = Found { location: destination.location.clone(), store, manifest: built.index().clone() };
-        Ok((found, Story::of(&built, &self.model.model, parameters, started)?))
+        let story = Story::of(&built, &self.model.model, parameters, started)?;
+        let values = self.attesting.values(&destination.location, &built, story.origin.as_ref())?;
+        Ok((found, story, values))
     }
 
     /// Signs what was pushed, attests it, and checks it as a consumer would.
-    fn prove(&self, ui: &Ui, found: &Found, name: &Reference, signer: &Signer, story: &Story) -> Result<(), CliError> {
+    fn prove(&self, ui: &Ui, found: &Found, name: &Reference, signer: &Signer, story: &Story) -> Result<AttestReport, CliError> {
         let identities = if self.signing.has_identities() { self.signing.identities(&self.image)? } else { vec![name.to_string()] };
         Proving { found, identities: &identities, signer, attesting: &self.attesting, story }.run(ui)
     }
 
     fn of(&self, index: &RawManifest, name: &Reference) -> Result<Service, CliError> {
-        Ok(self.service.service(name.pinned(index.digest()), &patch::annotations(index)?))
+        Ok(self.service.service(name.pinned(index.digest()), &service::annotations(index)?))
     }
 
-    fn write_patch(&self, ui: &Ui, service: &Service) -> Result<SiteChange, CliError> {
-        let (change, time) = timed(|| -> Result<SiteChange, CliError> {
-            let change = plan(&self.gitops, &self.site, service)?;
-            change.write()?;
-            Ok(change)
+    fn write_patch(&self, ui: &Ui, service: &Service) -> Result<Planned, CliError> {
+        let (planned, time) = timed(|| -> Result<Planned, CliError> {
+            let planned = self.change_to(service)?;
+            planned.change.write()?;
+            Ok(planned)
         })?;
+        let change = &planned.change;
         change.warnings.iter().for_each(|warning| ui.warn(warning));
         let files = units::count(change.files.len(), "file");
-        let moved = change.old_delivery.filter(|old| *old != service.delivery);
+        let moved = planned.old_delivery.filter(|old| *old != service.delivery);
         let moved = moved.map(|old| format!(", delivery {old} is now {}", service.delivery)).unwrap_or_default();
         let what =
             if change.is_empty() { "the site has it already".to_owned() } else { format!("{files} of sites/{} changed{moved}", self.site) };
         ui.step("patch", what, time);
-        Ok(change)
+        Ok(planned)
     }
 
     fn commit(
         &self,
         ui: &Ui,
         repository: &Repository,
-        change: &SiteChange,
+        planned: &Planned,
         service: &Service,
         signer: &Signer,
     ) -> Result<Option<CommitId>, CliError> {
-        let signer = signer.name();
-        let note = CommitNote { site: &self.site, old_digest: change.old_digest, old_delivery: change.old_delivery, signer: Some(&signer) };
-        let message = commit_message(service, &note);
-        let (commit, time) = timed(|| repository.commit_change(change, &message))?;
+        let site = SiteNote {
+            site: self.site.clone(),
+            image: Some(service.image.clone()),
+            old_digest: planned.old_digest,
+            delivery: Some((service.delivery, service.generation)),
+            old_delivery: planned.old_delivery,
+            signers: vec![signer.name()],
+            preflight: Preflight::default(),
+        };
+        let note = ChangeNote { deed: Deed::Run, name: service.name.as_str(), wave: None, sites: &[site] };
+        let message = commit_message(&note);
+        let (commit, time) = timed(|| repository.commit_change(&planned.change, &message))?;
         ui.step("commit", commit.as_ref().map_or_else(|| "nothing to commit".to_owned(), ToString::to_string), time);
         Ok(commit)
     }
@@ -217,10 +269,11 @@ impl Args {
 
     /// `--dry-run`: the digest, and what the site would become.
     fn rehearse(&self, ui: &Ui, build: &Build, name: &Reference, signer: &Signer) -> Result<(), CliError> {
-        let (built, time) = timed(|| build.dry_run(&ui.watch()))?;
-        ui.step("build", format!("{}, nothing written", build::summary(&built)), time);
+        let known = self.model.rehearsal(build, &self.registry, ui)?;
+        let (built, time) = timed(|| build.dry_run(&known.transfer, &ui.watch()))?;
+        ui.step("build", format!("{}, nothing written", built::summary(&built)), time);
         let service = self.of(built.index(), name)?;
-        let change = plan(&self.gitops, &self.site, &service)?;
+        let change = self.change_to(&service)?.change;
         change.warnings.iter().for_each(|warning| ui.warn(warning));
         let attest = self.attesting.plan(signer).map(|what| format!(", attest {what}")).unwrap_or_default();
         ui.say(format!("would store {}, sign it as {name} by {}{attest} and commit:", self.image, signer.name()));

@@ -1,13 +1,15 @@
 //! The options that say who signs.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use super::CliError;
 use super::keyless::{KeylessArgs, RootArgs};
 use super::options::{KeyParser, RegistryArgs};
+use super::settings::Settings;
+use super::{CliError, from_file};
 use crate::oci::{Location, ManifestRef};
 use crate::report::Ui;
-use crate::trust::{KeySource, Signer};
+use crate::trust::{InvalidKeySource, KeySource, Signer};
 
 /// How the services of keyless signing are named.
 const SERVICES: &str = "--fulcio-url with --rekor-url or --tsa-url, --signing-config, or --tuf-mirror";
@@ -36,18 +38,34 @@ pub(super) struct SigningArgs {
     signer: SignerArgs,
     // the options of keyless signing have set another heading by now
     /// A name under which consumers know the image, such as quay.io/org/model:v1; may be repeated [default: the tag]
-    #[arg(long, value_name = "REF", help_heading = "Signing")]
+    #[arg(long, value_name = "REF", value_parser = from_file::word, help_heading = "Signing")]
     sign_identity: Vec<String>,
 }
 
 impl SignerArgs {
-    /// Who signs: the holder of a key or of a token, and never both.
+    /// Who signs: the holder of a key or of a token, and never both; where no option names one, the holder of the settings' key.
     pub(super) fn signer(&self, registry: &RegistryArgs, ui: &Ui) -> Result<Signer, CliError> {
-        let nobody = || CliError::usage("nobody is named who signs", format!("add --key FILE, or sign without a key: {SERVICES}"));
-        self.if_given(registry, ui)?.ok_or_else(nobody)
+        let nobody = || {
+            let hint = format!("add --key FILE or `[sign] key` in modelcar.toml, or sign without a key: {SERVICES}");
+            CliError::usage("nobody is named who signs", hint)
+        };
+        self.if_any(registry, ui)?.ok_or_else(nobody)
     }
 
     /// The same where signing may be left out.
+    fn if_any(&self, registry: &RegistryArgs, ui: &Ui) -> Result<Option<Signer>, CliError> {
+        self.if_given(registry, ui)?.map_or_else(|| self.of_settings(), |signer| Ok(Some(signer)))
+    }
+
+    fn of_settings(&self) -> Result<Option<Signer>, CliError> {
+        let Some(setting) = Settings::load()?.sign_key else { return Ok(None) };
+        let wrong = |error: InvalidKeySource| {
+            CliError::usage(format!("`sign.key` names no key: {error}"), "`modelcar config` shows where it comes from")
+        };
+        self.holder_of(&KeySource::try_from(OsStr::new(&setting.value)).map_err(wrong)?).map(Some)
+    }
+
+    /// Who signs by the options alone.
     fn if_given(&self, registry: &RegistryArgs, ui: &Ui) -> Result<Option<Signer>, CliError> {
         let is_chosen = self.keyless.is_chosen(&self.root);
         match (&self.key, self.keyless.named().or_else(|| self.root.named())) {
@@ -77,9 +95,12 @@ impl SigningArgs {
         self.signer.signer(registry, ui)
     }
 
-    /// The one who signs, where signing may be left out.
-    pub(super) fn optional_signer(&self, registry: &RegistryArgs, ui: &Ui) -> Result<Option<Signer>, CliError> {
-        self.signer.if_given(registry, ui)
+    /// The one who signs what goes to this place, if anybody does. The settings' key signs what is public; a layout is signed by order.
+    pub(super) fn optional_signer(&self, place: &Location, registry: &RegistryArgs, ui: &Ui) -> Result<Option<Signer>, CliError> {
+        match place {
+            Location::Registry(_) => self.signer.if_any(registry, ui),
+            Location::Layout { .. } | Location::Archive { .. } => self.signer.if_given(registry, ui),
+        }
     }
 
     /// Whether the user named identities.

@@ -8,8 +8,9 @@ use super::model_signature::ModelSignatureArgs;
 use super::options::{self, Format, RegistryArgs};
 use super::policy::PolicyArgs;
 use super::resolve::Found;
+use super::tekton::TektonArgs;
 use super::trusting::TrustedArgs;
-use super::{CliError, policy};
+use super::{CliError, from_file, policy, stored};
 use crate::kserve::KserveError;
 use crate::oci::{Location, Timestamp};
 use crate::report::{Ui, timed, trust};
@@ -23,7 +24,7 @@ pub(super) struct Args {
     #[arg(value_name = "REF", required_unless_present = "emit")]
     what: Option<String>,
     /// The name that a classic signature must be for [default: the name asked for]
-    #[arg(long, value_name = "REF")]
+    #[arg(long, value_name = "REF", value_parser = from_file::word)]
     identity: Option<String>,
     #[command(flatten)]
     demands: Demands,
@@ -41,6 +42,8 @@ pub(super) struct Args {
     emit: EmitArgs,
     #[command(flatten)]
     model: ModelSignatureArgs,
+    #[command(flatten)]
+    tekton: TektonArgs,
     #[command(flatten)]
     registry: RegistryArgs,
 }
@@ -111,7 +114,7 @@ impl Args {
             return self.model.verify(Path::new(what), &self.trusting.trusted(&what, &self.registry)?, ui);
         }
         let policy = self.policy.load()?;
-        let image = self.what.as_deref().map(str::parse::<Location>).transpose()?;
+        let image = self.what.as_deref().map(options::named).transpose()?;
         let image = match &image {
             Some(image) if !self.emit.is_asked() => image,
             image => {
@@ -120,6 +123,7 @@ impl Args {
             }
         };
         self.ensure_offline(image)?;
+        let results = self.tekton.of("verify")?;
         let trusted = policy::trusted(policy.as_ref(), &self.trusting, image, &self.registry)?;
         let trusted = Trusted { authorities: self.model.authorities()?, ..trusted };
         let found = Found::at(image, &self.registry, Access::Read)?;
@@ -128,6 +132,7 @@ impl Args {
         self.print(ui, &found, name.as_deref(), &report)?;
         accept(&found, &report)?;
         ui.step("verify", trust::verified(&report), time);
+        results.write(ui, &stored::named(&found.location, found.manifest.digest()))?;
         if self.format == Format::Text {
             ui.data(found.pinned())?;
         }
@@ -198,7 +203,8 @@ pub(super) fn accept(found: &Found, report: &VerifyReport) -> Result<(), CliErro
     Err(CliError::Refused { image: found.pinned(), reasons: format!("{first}{more}"), hint: Some(hint(first, report)) })
 }
 
-fn hint(refusal: &Refusal, report: &VerifyReport) -> String {
+/// What to do about a refusal.
+pub(super) fn hint(refusal: &Refusal, report: &VerifyReport) -> String {
     const PLATFORMS: &str = "the index is signed and its platforms are not: `modelcar sign` signs all of them, for every kind of reader, and \
                              `cosign sign --recursive` for cosign";
     let is_signature = matches!(refusal.by, Demand::Consumer(_) | Demand::Signature);

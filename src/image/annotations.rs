@@ -20,6 +20,15 @@ pub const INPUTS: &str = "io.modelcar.inputs";
 pub const OUTPUTS: &str = "io.modelcar.outputs";
 /// The lint rules that would have refused the model and were allowed, separated by commas.
 pub const LINT_ALLOWED: &str = "io.modelcar.lint.allowed";
+/// Of a layer: whether it holds one file (`file`) or several (`directory`). olot's word, as the three below:
+/// <https://github.com/containers/olot/blob/main/docs/feat-152-layer-content-annotations.md>.
+pub const LAYER_TYPE: &str = "olot.layer.content.type";
+/// Of a layer with one file: the digest of that file.
+pub const LAYER_DIGEST: &str = "olot.layer.content.digest";
+/// Of a layer: where its content is in the image, `/models/…`.
+pub const LAYER_PATH: &str = "olot.layer.content.inlayerpath";
+/// Of a layer: the name of its file or folder.
+pub const LAYER_NAME: &str = "olot.layer.content.name";
 /// Before the key of every other fact.
 pub const FACT_PREFIX: &str = "io.modelcar.model.";
 

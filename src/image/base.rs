@@ -162,7 +162,8 @@ fn take_over(store: &Arc<dyn Store>, layer: &Descriptor) -> Result<Blob, ImageEr
         other => return Err(ImageError::LayerType { digest: layer.digest, media_type: other.to_owned() }),
     };
     let descriptor = Descriptor { media_type: media_type.to_owned(), ..layer.clone() };
-    Ok(Blob { source: Arc::new(StoredBlob { store: store.clone(), blob: descriptor.clone() }), descriptor })
+    let source = StoredBlob { store: store.clone(), blob: descriptor.clone() };
+    Ok(Blob::new(descriptor, Arc::new(source)))
 }
 
 /// Reads an image's config.
@@ -185,5 +186,17 @@ pub struct StoredBlob {
 impl BlobSource for StoredBlob {
     fn open(&self) -> io::Result<Box<dyn Read + Send>> {
         self.store.get_blob(&self.blob).map_err(io::Error::other)
+    }
+
+    /// Unverified: the bytes before are another attempt's. Whoever takes them verifies the whole, as every registry must.
+    fn open_from(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
+        match offset {
+            0 => self.open(),
+            _ => self.store.get_blob_from(&self.blob, offset).map_err(io::Error::other),
+        }
+    }
+
+    fn open_unverified(&self) -> io::Result<Box<dyn Read + Send>> {
+        self.store.get_blob_from(&self.blob, 0).map_err(io::Error::other)
     }
 }

@@ -1,13 +1,16 @@
 //! Puts a ModelCar together: plan, tars, transfer, documents, tag.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use super::base::Base;
 use super::compose::{self, Documents, Facts, Layer, MODELS};
-use super::compress::Compression;
+use super::compress::{self, Compression};
 use super::hash::LayerDigests;
 use super::plan::{LayerPlan, PlanFile, plan};
 use super::preview::{self, Preview};
 use super::tar::{LayerTar, TarEntry};
-use super::transfer::{Blob, Placed, PlacedLayer, hash_layers, place};
+use super::transfer::{Blob, Placed, PlacedLayer, Transfer, Unheld, hash_layers, hashed_ahead, place};
 use super::watch::{Event, Watch};
 use super::{ImageError, annotations};
 use crate::model::{Model, PlacedFile, ServingLayout};
@@ -110,10 +113,10 @@ impl Build {
     ///
     /// # Errors
     /// A file that cannot be read, or that changed while it was read.
-    pub fn dry_run(&self, watch: &Watch) -> Result<Built, ImageError> {
-        self.begin(watch, &[]);
+    pub fn dry_run(&self, transfer: &Transfer, watch: &Watch) -> Result<Built, ImageError> {
+        self.begin(&transfer.without_sending(), watch, &[]);
         let base = self.base_blobs().into_iter().map(|blob| Placed { descriptor: blob.descriptor, sent: false }).collect();
-        self.describe(&hash_layers(&self.tars, self.spec.compression, watch)?, base)
+        self.describe(&hash_layers(&self.tars, self.spec.compression, transfer, watch)?, base)
     }
 
     /// What the image will look like, without reading a byte of the model; for [`super::check`].
@@ -130,6 +133,16 @@ impl Build {
         Ok(Preview::new(self.describe(&layers, Vec::new())?.documents, &self.tars, self.base_blobs()))
     }
 
+    /// The tars of the model's layers, lowest first.
+    pub fn layers(&self) -> &[LayerTar] {
+        &self.tars
+    }
+
+    /// The paths below `/models` of the files of each layer, in the order of its tar.
+    pub(super) fn files_by_layer(&self) -> impl Iterator<Item = Vec<String>> {
+        self.plans.iter().map(|plan| plan.files().iter().map(|file| self.spec.files[*file].target.clone()).collect())
+    }
+
     /// How the model's layers are stored.
     pub fn compression(&self) -> Compression {
         self.spec.compression
@@ -139,31 +152,34 @@ impl Build {
     ///
     /// # Errors
     /// A file that cannot be read, or that changed while it was read; whatever the store answers.
-    pub fn run(&self, store: &dyn Store, at: &[ManifestRef], watch: &Watch) -> Result<Built, ImageError> {
-        let base = self.base_blobs();
-        self.begin(watch, &base);
-        let (layers, base) = place(&self.tars, self.spec.compression, &base, store, watch)?;
+    pub fn run(&self, store: &dyn Store, at: &[ManifestRef], transfer: &Transfer, watch: &Watch) -> Result<Built, ImageError> {
+        let (mut blobs, begun) = (self.base_blobs(), Instant::now());
+        self.begin(transfer, watch, &blobs);
+        let (layers, base) = place(&self.tars, self.spec.compression, &blobs, store, transfer, watch)?;
         let built = self.describe(&layers, base)?;
         for (config, bytes) in &built.documents.configs {
             store.put_blob(config, bytes)?;
+            blobs.push(Blob::new(config.clone(), Arc::new(bytes.clone())));
         }
+        let sources = self.tars.iter().map(|tar| compress::source(tar, self.spec.compression));
+        blobs.extend(built.layers.iter().zip(sources).map(|(layer, source)| Blob::new(layer.descriptor.clone(), source)));
+        let mut unheld = Unheld::new(store, blobs, begun);
         for manifest in &built.documents.manifests {
-            store.put_manifest(manifest, &ManifestRef::Digest(manifest.digest()))?;
+            unheld.put_manifest(manifest, &ManifestRef::Digest(manifest.digest()))?;
         }
         for tag in at {
-            store.put_manifest(built.index(), tag)?;
+            unheld.put_manifest(built.index(), tag)?;
         }
         store.commit()?;
         Ok(built)
     }
 
-    fn begin(&self, watch: &Watch, base: &[Blob]) {
+    fn begin(&self, transfer: &Transfer, watch: &Watch, base: &[Blob]) {
         let names = self.plans.iter().map(|plan| compose::name(plan, &self.spec.files));
         let layers = names.zip(self.tars.iter().map(LayerTar::size));
         let base = base.iter().map(|blob| ("base".to_owned(), blob.descriptor.size));
-        let plain: u64 = self.spec.files.iter().map(|file| file.file.size).sum();
-        let passes = if self.spec.compression == Compression::None { 1 } else { 2 };
-        watch.tell(Event::Begun { hash: plain * passes, blobs: layers.chain(base).collect() });
+        let hash = hashed_ahead(&self.tars, self.spec.compression, transfer);
+        watch.tell(Event::Begun { hash, blobs: layers.chain(base).collect() });
     }
 
     /// The base's layers, each once however many platforms share it.

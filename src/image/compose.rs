@@ -1,5 +1,6 @@
 //! From digests to documents: layer descriptors, a config and manifest per platform, the index. Pure.
 
+use super::annotations::{LAYER_DIGEST, LAYER_NAME, LAYER_PATH, LAYER_TYPE};
 use super::base::{Base, BaseImage};
 use super::plan::LayerPlan;
 use super::transfer::PlacedLayer;
@@ -117,21 +118,17 @@ pub(super) fn name(plan: &LayerPlan, files: &[PlacedFile]) -> String {
 fn of_file(path: &str, digest: &Digest) -> Annotations {
     let name = path.rsplit('/').next().unwrap_or(path);
     annotations([
-        ("olot.layer.content.digest", digest.to_string()),
-        ("olot.layer.content.inlayerpath", format!("/{MODELS}{path}")),
-        ("olot.layer.content.name", name.to_owned()),
-        ("olot.layer.content.type", "file".to_owned()),
+        (LAYER_DIGEST, digest.to_string()),
+        (LAYER_PATH, format!("/{MODELS}{path}")),
+        (LAYER_NAME, name.to_owned()),
+        (LAYER_TYPE, "file".to_owned()),
         ("org.opencontainers.image.title", name.to_owned()),
     ])
 }
 
 /// `rh-model-signing` reads a `directory` layer's tar and hashes the files in it itself.
 fn of_group() -> Annotations {
-    annotations([
-        ("olot.layer.content.inlayerpath", format!("/{MODELS}")),
-        ("olot.layer.content.name", "models".to_owned()),
-        ("olot.layer.content.type", "directory".to_owned()),
-    ])
+    annotations([(LAYER_PATH, format!("/{MODELS}")), (LAYER_NAME, "models".to_owned()), (LAYER_TYPE, "directory".to_owned())])
 }
 
 fn annotations<const N: usize>(pairs: [(&str, String); N]) -> Annotations {
@@ -141,7 +138,7 @@ fn annotations<const N: usize>(pairs: [(&str, String); N]) -> Annotations {
 /// One digest for the model's content, however it is cut into layers: of the lines `<sha256>  <path>\n` in path order, as
 /// `sha256sum` prints them below `/models`. in-toto calls it `dirHash`:
 /// <https://github.com/in-toto/attestation/blob/main/spec/v1/digest_set.md>.
-pub(super) fn content_digest<'a>(files: impl Iterator<Item = (&'a str, &'a Digest)>) -> Digest {
+pub fn content_digest<'a>(files: impl Iterator<Item = (&'a str, &'a Digest)>) -> Digest {
     let mut files: Vec<_> = files.collect();
     files.sort();
     let mut hasher = Hasher::default();

@@ -121,11 +121,19 @@ impl FromStr for Compression {
 /// A file that cannot be read, or that changed while it was read.
 pub(super) fn packed(tar: &LayerTar, plain: Descriptor, compression: Compression, watch: &Watch) -> Result<Blob, ImageError> {
     if compression == Compression::None {
-        return Ok(Blob { descriptor: plain, source: Arc::new(tar.clone()) });
+        return Ok(Blob::new(plain, source(tar, compression)));
     }
     let source = Packed { tar: tar.clone(), compression };
     let descriptor = measure(&source, watch).map_err(ImageError::Reading)?;
-    Ok(Blob { descriptor, source: Arc::new(source) })
+    Ok(Blob::new(descriptor, Arc::new(source)))
+}
+
+/// The bytes of a layer as it is stored.
+pub(super) fn source(tar: &LayerTar, compression: Compression) -> Arc<dyn BlobSource> {
+    match compression {
+        Compression::None => Arc::new(tar.clone()),
+        compression => Arc::new(Packed { tar: tar.clone(), compression }),
+    }
 }
 
 fn measure(source: &Packed, watch: &Watch) -> io::Result<Descriptor> {

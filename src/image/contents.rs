@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::annotations::{LAYER_DIGEST, LAYER_PATH, LAYER_TYPE};
 use super::build::Built;
 use super::compose::{self, MODELS};
 use super::compress::Compression;
@@ -65,14 +66,14 @@ fn annotations(raw: &RawManifest) -> Result<Annotations, ImageError> {
 }
 
 /// The file of a layer that holds one, as olot's annotations tell.
-fn told(layer: &Descriptor) -> Option<(String, Digest)> {
-    let word = |name: &str| layer.annotations.get(&format!("olot.layer.content.{name}"));
-    if word("type")? != "file" {
+pub(super) fn told(layer: &Descriptor) -> Option<(String, Digest)> {
+    let word = |name: &str| layer.annotations.get(name);
+    if word(LAYER_TYPE)? != "file" {
         return None;
     }
-    let path = word("inlayerpath")?.strip_prefix('/')?.strip_prefix(MODELS)?;
+    let path = word(LAYER_PATH)?.strip_prefix('/')?.strip_prefix(MODELS)?;
     let is_plain = path.split('/').all(|part| !matches!(part, "" | "." | ".."));
-    Some((path.to_owned(), word("digest")?.parse().ok()?)).filter(|_| is_plain)
+    Some((path.to_owned(), word(LAYER_DIGEST)?.parse().ok()?)).filter(|_| is_plain)
 }
 
 /// Whether a layer has to be read. A plain one is known by its headers, a packed one is read anyhow.

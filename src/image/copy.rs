@@ -5,14 +5,15 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::ImageError;
 use super::base::StoredBlob;
 pub use super::companion::{Companion, CompanionKind};
 use super::compress::Compression;
-use super::transfer::{Blob, Placed, place};
+use super::transfer::{Blob, Placed, Transfer, Unheld, place};
 use super::watch::{Event, Watch};
-use crate::oci::{Descriptor, Digest, Manifest, ManifestRef, RawManifest, media_type};
+use crate::oci::{Descriptor, Digest, Manifest, ManifestRef, RawManifest, Reference, media_type};
 use crate::store::{Store, StoreError};
 
 /// How deep indexes may lie in indexes.
@@ -26,6 +27,28 @@ const MAX_TRIES: usize = 8;
 /// What cosign appends to `sha256-<hex>` for the tags of its classic attachments.
 const ATTACHMENTS: [&str; 3] = ["sig", "att", "sbom"];
 
+/// What is copied.
+pub struct Original<'a> {
+    /// Where it is.
+    pub store: &'a Arc<dyn Store>,
+    /// The same as a registry knows it: its blobs move to a neighbour without a byte. `None` outside registries.
+    pub repository: Option<Reference>,
+    /// The image.
+    pub manifest: &'a RawManifest,
+    /// What becomes of all that speaks about it.
+    pub companions: Companions,
+}
+
+/// What becomes of signatures, attestations and other referrers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Companions {
+    /// They come along.
+    #[default]
+    Along,
+    /// They stay where they are, and are only told of.
+    LeftBehind,
+}
+
 /// What a copy did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Copied {
@@ -33,6 +56,8 @@ pub struct Copied {
     pub blobs: Vec<Placed>,
     /// Signatures, attestations and other referrers that came along.
     pub companions: Vec<Companion>,
+    /// Those that did not, as far as could be seen.
+    pub left_behind: Vec<Companion>,
 }
 
 impl Copied {
@@ -53,41 +78,53 @@ pub type Merged = Option<(RawManifest, Option<Vec<u8>>)>;
 /// Makes one signature image of what the target holds and what comes; an error says what is wrong where one of them is none.
 pub type Merge = fn(there: &RawManifest, coming: &RawManifest) -> Result<Merged, String>;
 
-/// Copies the image of manifest `raw` with its signatures, attestations and other referrers, and tags it. Signatures
-/// that the target has already are kept beside those that come.
+/// Copies an image with its signatures, attestations and other referrers, and tags it. Signatures that the target has already are kept
+/// beside those that come.
 ///
 /// # Errors
 /// Whatever either store answers; tags move last, so a failed copy leaves none that points to half an image.
 pub fn copy(
-    from: &Arc<dyn Store>,
-    raw: &RawManifest,
+    original: &Original<'_>,
     to: &dyn Store,
     at: &[ManifestRef],
     merge: Merge,
+    transfer: &Transfer,
     watch: &Watch,
 ) -> Result<Copied, ImageError> {
-    let mut image = Parts::new(from.as_ref());
-    image.add(raw, ManifestRef::Digest(raw.digest()), 0)?;
-    image.add_all_companions()?;
-
-    let blobs: Vec<Blob> = image.blobs.into_iter().map(|descriptor| stored(from, descriptor)).collect();
+    let (image, left_behind) = parts(original)?;
+    let blobs: Vec<Blob> = image.blobs.into_iter().map(|descriptor| stored(original, descriptor)).collect();
     watch.tell(Event::Begun { hash: 0, blobs: blobs.iter().map(|blob| (blob.descriptor.digest.short(), blob.descriptor.size)).collect() });
-    let (_, placed) = place(&[], Compression::None, &blobs, to, watch)?;
+    let begun = Instant::now();
+    let (_, placed) = place(&[], Compression::None, &blobs, to, transfer, watch)?;
+    let mut unheld = Unheld::new(to, blobs, begun);
     for (manifest, place) in &image.manifests {
         match place {
-            ManifestRef::Digest(_) => to.put_manifest(manifest, place)?,
+            ManifestRef::Digest(_) => unheld.put_manifest(manifest, place)?,
             ManifestRef::Tag(_) => attach(to, manifest, place, merge)?,
         }
     }
     for tag in at {
-        to.put_manifest(raw, tag)?;
+        unheld.put_manifest(original.manifest, tag)?;
     }
     to.commit()?;
-    Ok(Copied { blobs: placed, companions: image.companions })
+    Ok(Copied { blobs: placed, companions: image.companions, left_behind })
 }
 
-fn stored(from: &Arc<dyn Store>, descriptor: Descriptor) -> Blob {
-    Blob { source: Arc::new(StoredBlob { store: from.clone(), blob: descriptor.clone() }), descriptor }
+/// What is to be copied, and the companions that are not.
+fn parts<'a>(original: &Original<'a>) -> Result<(Parts<'a>, Vec<Companion>), ImageError> {
+    let mut image = Parts::new(original.store.as_ref());
+    image.add(original.manifest, ManifestRef::Digest(original.manifest.digest()), 0)?;
+    if original.companions == Companions::LeftBehind {
+        let left_behind = image.left_behind();
+        return Ok((image, left_behind));
+    }
+    image.add_all_companions()?;
+    Ok((image, Vec::new()))
+}
+
+fn stored(original: &Original<'_>, descriptor: Descriptor) -> Blob {
+    let source = StoredBlob { store: original.store.clone(), blob: descriptor.clone() };
+    Blob { origin: original.repository.clone(), ..Blob::new(descriptor, Arc::new(source)) }
 }
 
 /// Puts an attachment under its tag, merged with what is there; reads again until it stays.
@@ -115,6 +152,7 @@ fn attach(to: &dyn Store, coming: &RawManifest, tag: &ManifestRef, merge: Merge)
 }
 
 /// What belongs to an image: blobs once each, manifests in the order in which they may be put.
+#[derive(Clone)]
 struct Parts<'a> {
     from: &'a dyn Store,
     blobs: Vec<Descriptor>,
@@ -177,6 +215,15 @@ impl<'a> Parts<'a> {
             subjects = referrers;
         }
         Ok(())
+    }
+
+    /// What is not copied. Where the store cannot tell it, that must not keep an image from those who do not want it.
+    fn left_behind(&self) -> Vec<Companion> {
+        let mut all = self.clone();
+        if let Err(error) = all.add_all_companions() {
+            tracing::warn!(%error, "cannot see all that stays behind");
+        }
+        all.companions
     }
 
     fn add_attachments(&mut self, subject: &Digest) -> Result<(), ImageError> {

@@ -10,15 +10,16 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
 use super::tar::{LayerTar, Segment};
+use super::transfer::Known;
 use crate::model::ModelFile;
 use crate::oci::{Digest, Hasher};
 
 /// How much is read at once, in bytes; larger reads gain nothing.
-const BUFFER: usize = 512 << 10;
+const BUFFER: usize = 256 << 10;
 /// How many buffers are on their way to the second thread.
 const IN_FLIGHT: usize = 4;
 /// Files below this size are not worth a thread, in bytes.
-const WORTH_A_THREAD: u64 = 4 << 20;
+pub(super) const WORTH_A_THREAD: u64 = 4 << 20;
 
 /// Hears of every buffer read, in bytes; an error from it ends the reading.
 pub type Seen<'a> = dyn Fn(u64) -> io::Result<()> + Sync + 'a;
@@ -32,23 +33,36 @@ pub struct LayerDigests {
     pub files: Vec<Digest>,
 }
 
-/// Reads a layer once and hashes it.
+/// Reads a layer once and hashes it. Files of known digest are hashed as a part of the layer only.
 ///
 /// # Errors
 /// A file that cannot be read, or that changed while it was read.
-pub fn hash(tar: &LayerTar, seen: &Seen) -> io::Result<LayerDigests> {
+pub fn hash(tar: &LayerTar, known: &Known, seen: &Seen) -> io::Result<LayerDigests> {
     let mut layer = Hasher::default();
     let mut files = Vec::new();
     for segment in tar.segments() {
         match segment {
             Segment::Bytes(bytes) => layer.update(bytes),
-            Segment::File(file) => files.push(hash_file(file, &mut layer, seen)?),
+            Segment::File(file) => files.push(hash_file(file, known.file(file), &mut layer, seen)?),
         }
     }
     Ok(LayerDigests { layer: layer.finish(), files })
 }
 
-fn hash_file(file: &ModelFile, layer: &mut Hasher, seen: &Seen) -> io::Result<Digest> {
+/// Hashes the content of a file alone.
+///
+/// # Errors
+/// The file cannot be read, or changed while it was read.
+pub fn hash_content(file: &ModelFile, seen: &Seen) -> io::Result<Digest> {
+    let mut content = Hasher::default();
+    each_piece(file, seen, |bytes| content.update(bytes))?;
+    Ok(content.finish())
+}
+
+fn hash_file(file: &ModelFile, known: Option<Digest>, layer: &mut Hasher, seen: &Seen) -> io::Result<Digest> {
+    if let Some(digest) = known {
+        return each_piece(file, seen, |bytes| layer.update(bytes)).map(|()| digest);
+    }
     if file.size < WORTH_A_THREAD {
         return hash_in_turn(file, layer, seen);
     }
@@ -65,15 +79,22 @@ fn hash_file(file: &ModelFile, layer: &mut Hasher, seen: &Seen) -> io::Result<Di
 /// Layer and content on one thread.
 fn hash_in_turn(file: &ModelFile, layer: &mut Hasher, seen: &Seen) -> io::Result<Digest> {
     let mut content = Hasher::default();
+    each_piece(file, seen, |bytes| {
+        layer.update(bytes);
+        content.update(bytes);
+    })?;
+    Ok(content.finish())
+}
+
+fn each_piece(file: &ModelFile, seen: &Seen, mut each: impl FnMut(&[u8])) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER.min(usize::try_from(file.size).unwrap_or(BUFFER)).max(1)];
     let mut reader = file.open()?;
     loop {
         let count = reader.read(&mut buffer)?;
         if count == 0 {
-            return Ok(content.finish());
+            return Ok(());
         }
-        layer.update(&buffer[..count]);
-        content.update(&buffer[..count]);
+        each(&buffer[..count]);
         seen(count as u64)?;
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::annotations::LAYER_PATH;
 use super::compose::MODELS;
 use super::{ImageError, platforms};
 use crate::oci::{Annotations, Descriptor, Digest, ImageManifest, Manifest, ManifestRef, RawManifest, media_type};
@@ -106,7 +107,7 @@ fn layers(images: &[ImageManifest], platforms: &[String]) -> Vec<LayerInfo> {
 }
 
 fn content(layer: &Descriptor) -> Option<String> {
-    let path = layer.annotations.get("olot.layer.content.inlayerpath")?;
+    let path = layer.annotations.get(LAYER_PATH)?;
     let below = path.trim_start_matches('/').trim_start_matches(MODELS);
     Some(if below.is_empty() { "several files".to_owned() } else { below.to_owned() })
 }

@@ -12,13 +12,11 @@ use super::compress::unpacked;
 use super::extract::below_models;
 use super::listing::{Guarded, MAX_HEADERS};
 use crate::model::MAX_FILES;
-use crate::oci::{Descriptor, Digest, Hasher};
+use crate::oci::{Descriptor, Digest};
 use crate::store::{Store, StoreError};
 
 /// The most bytes of all names of a layer.
 const MAX_NAMES: usize = 12 << 20;
-/// How much is read at once, in bytes.
-const BUFFER: usize = 256 << 10;
 
 /// The files that a layer brings to `/models`: their paths below it and their digests. The layer is read as a stream.
 ///
@@ -43,12 +41,16 @@ fn read(layer: &Descriptor, blob: &mut Box<dyn Read + Send>) -> Result<BTreeMap<
         let Some(entry) = entries.next() else { return Ok(files) };
         let mut entry = entry.map_err(unpacking)?;
         budget.set(u64::MAX);
-        let Some(path) = model_file(&entry).map_err(|reason| refused(layer, &entry, reason))? else { continue };
+        let Some(path) = model_file(&entry).map_err(|reason| refused(layer, &entry, reason))? else {
+            // else its content would count as headers of the next one
+            io::copy(&mut entry, &mut io::sink()).map_err(unpacking)?;
+            continue;
+        };
         names += path.len();
         if files.len() >= MAX_FILES || names > MAX_NAMES {
             return Err(refused(layer, &entry, "it is one file too many"));
         }
-        files.insert(path, hash(&mut entry).map_err(unpacking)?);
+        files.insert(path, Digest::of_reader(&mut entry).map_err(unpacking)?);
     }
 }
 
@@ -73,16 +75,6 @@ fn refused<R: Read>(layer: &Descriptor, entry: &Entry<'_, R>, reason: &'static s
     ImageError::Entry { digest: layer.digest, path, reason }
 }
 
-fn hash(content: &mut impl Read) -> io::Result<Digest> {
-    let (mut hasher, mut buffer) = (Hasher::default(), vec![0; BUFFER]);
-    loop {
-        match content.read(&mut buffer)? {
-            0 => return Ok(hasher.finish()),
-            count => hasher.update(&buffer[..count]),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,8 +93,10 @@ mod tests {
 
     #[test]
     fn hashes_the_files_below_models_and_nothing_else() {
-        let large = vec![7; 3 * BUFFER + 1];
-        let tar = Tar::default().directory("models").file("models/a", b"x").file("./models/1/b", &large).file("etc/passwd", b"y").end();
+        let large = vec![7; (768 << 10) + 1];
+        let program = vec![9; 3 << 20];
+        let tar = Tar::default().file("bin/tool", &program).directory("models").file("models/a", b"x");
+        let tar = tar.file("./models/1/b", &large).file("etc/passwd", b"y").end();
         let expected = BTreeMap::from([("a".to_owned(), Digest::of(b"x")), ("1/b".to_owned(), Digest::of(&large))]);
         assert_eq!(digests(media_type::LAYER_TAR, &tar).unwrap(), expected);
         let zstd = zstd::encode_all(tar.as_slice(), 1).unwrap();

@@ -22,7 +22,7 @@ const MAX_NAME: usize = 4096;
 /// The most bytes of all names and of what links lead to.
 const MAX_NAMES: usize = 12 << 20;
 /// The most bytes between two entries: headers, long names, extended attributes. A longer name is an attack.
-pub(super) const MAX_HEADERS: u64 = 1 << 20;
+pub(crate) const MAX_HEADERS: u64 = 1 << 20;
 /// A shorter way is read; a longer one is passed over by a new request.
 const WORTH_A_JUMP: u64 = 1 << 20;
 
@@ -203,9 +203,9 @@ fn refused(layer: &Descriptor, reason: &'static str) -> ImageError {
 }
 
 /// Reads until the budget is used up; what is passed over costs nothing.
-pub(super) struct Guarded<R> {
-    pub(super) inner: R,
-    pub(super) budget: Rc<Cell<u64>>,
+pub(crate) struct Guarded<R> {
+    pub(crate) inner: R,
+    pub(crate) budget: Rc<Cell<u64>>,
 }
 
 impl<R: Read> Read for Guarded<R> {

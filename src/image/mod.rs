@@ -18,12 +18,16 @@ pub mod base;
 pub mod build;
 pub mod check;
 mod companion;
+pub mod compare;
 pub mod compose;
 pub mod compress;
 pub mod contents;
 pub mod copy;
+pub mod digest_cache;
+pub mod earlier;
 pub mod extract;
 pub mod hash;
+pub mod hub;
 pub mod inspect;
 pub mod layer_files;
 pub mod listing;
@@ -31,6 +35,7 @@ pub mod model_files;
 pub mod plan;
 pub mod platforms;
 pub mod preview;
+pub mod replace;
 pub mod rootfs;
 mod shell;
 pub mod tar;
@@ -43,6 +48,8 @@ pub use base::Base;
 pub use build::{Build, Built, ImageSpec};
 pub use compress::Compression;
 pub use contents::Contents;
+
+pub use transfer::Transfer;
 pub use watch::{Event, Watch};
 
 /// Why an image could not be made, copied or read.
@@ -138,6 +145,36 @@ pub enum ImageError {
         /// The layer.
         digest: Digest,
     },
+    /// An image that cannot be taken apart and put together again.
+    #[error("the image is not as modelcar makes them: {reason}")]
+    NotOurs {
+        /// What is different.
+        reason: String,
+    },
+    /// A file to replace or remove that the image has not.
+    #[error("the image has no file `{path}`")]
+    NoSuchFile {
+        /// Below `/models`.
+        path: String,
+        /// Files of that name elsewhere in it, or some of all.
+        there: Vec<String>,
+    },
+    /// A file to add that the image has.
+    #[error("the image has a file `{path}` already")]
+    FileExists {
+        /// Below `/models`.
+        path: String,
+    },
+    /// A digest that a hub's tools keep of a file, and that is not true.
+    #[error("`{path}` has the digest {found}, and the hub's tools say {said}")]
+    HubDigest {
+        /// The file.
+        path: String,
+        /// What they say.
+        said: Digest,
+        /// What it is.
+        found: Digest,
+    },
     /// An image without `/models`.
     #[error("the image has no files under /models")]
     NoModels,
@@ -204,7 +241,9 @@ impl ImageError {
             |source: &io::Error| matches!(source.get_ref().and_then(|inner| inner.downcast_ref::<Self>()), Some(Self::Stopped));
         match self {
             Self::Stopped => true,
-            Self::Reading(source) | Self::Store(StoreError::Source { source, .. }) => carries_stop(source),
+            Self::Reading(source) | Self::Store(StoreError::Source { source, .. } | StoreError::Unhashed { source, .. }) => {
+                carries_stop(source)
+            }
             _ => false,
         }
     }
@@ -218,6 +257,9 @@ impl ImageError {
             }
             Self::NoPlatform { there, .. } if !there.is_empty() => Some(format!("use --platform {}", there[0])),
             Self::TooManyFiles { .. } => Some("check one platform at a time: --platform linux/amd64".to_owned()),
+            Self::Writing { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                Some("free some space or name a directory on another disk; nothing half-written was left behind".to_owned())
+            }
             Self::Occupied { .. } => Some("name a directory that does not exist yet; nothing was written".to_owned()),
             Self::Attachment { .. } => Some("look at it with `modelcar inspect`, then move or delete that tag".to_owned()),
             Self::BaseTooDeep { .. } => Some("use a smaller base, or none: modelcar brings its own shell".to_owned()),
@@ -225,6 +267,10 @@ impl ImageError {
             Self::BaseHasModel { .. } => {
                 Some("servers would see both models as one; use a base without /models, or none: modelcar brings its own shell".to_owned())
             }
+            Self::NotOurs { .. } => Some("`modelcar extract REF DIR` takes the model out; then build DIR anew".to_owned()),
+            Self::HubDigest { .. } => Some("fetch the model anew; without `--trust-hub-digests` it is packed as it is".to_owned()),
+            Self::NoSuchFile { there, .. } => Some(format!("it has {}; `modelcar inspect REF` shows its layers", there.join(", "))),
+            Self::FileExists { path } => Some(format!("to put another one in its place: {path}=FILE without --add")),
             Self::NoModels => Some("modelcar reads images that hold a model under /models; `modelcar inspect` shows the layers".to_owned()),
             _ => None,
         }
@@ -234,7 +280,7 @@ impl ImageError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Store(error) => error.exit_code(),
-            Self::Entry { .. } => crate::exit_code::REFUSED,
+            Self::Entry { .. } | Self::HubDigest { .. } => crate::exit_code::REFUSED,
             Self::Contended { .. } => crate::exit_code::CONFLICT,
             _ => crate::exit_code::FAILED,
         }

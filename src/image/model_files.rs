@@ -18,9 +18,9 @@ use crate::oci::{Descriptor, RawManifest};
 use crate::store::Store;
 
 /// An uncompressed layer in a store.
-struct Layer {
-    store: Arc<dyn Store>,
-    blob: Descriptor,
+pub(super) struct Layer {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) blob: Descriptor,
 }
 
 impl ByteSource for Layer {

@@ -28,6 +28,17 @@ pub fn images(store: &dyn Store, raw: &RawManifest, platforms: Option<&[Platform
     chosen.into_iter().map(|entry| child(store, entry)).collect()
 }
 
+/// The image of the first platform of an index, or the only one; `None` where an index has none.
+///
+/// # Errors
+/// It cannot be read.
+pub fn first_image(store: &dyn Store, raw: &RawManifest) -> Result<Option<ImageManifest>, ImageError> {
+    match raw.parse().map_err(StoreError::from)? {
+        Manifest::Image(manifest) => Ok(Some(manifest)),
+        Manifest::Index(index) => index.manifests.iter().find(|entry| is_image(entry)).map(|entry| child(store, entry)).transpose(),
+    }
+}
+
 /// A manifest without an index says its platform in its config.
 fn only(store: &dyn Store, manifest: ImageManifest, platforms: Option<&[Platform]>) -> Result<Vec<ImageManifest>, ImageError> {
     let Some(platforms) = platforms else { return Ok(vec![manifest]) };

@@ -36,5 +36,5 @@ pub(super) fn layer(platform: &Platform, mtime: u64) -> Result<Blob, ImageError>
     entries.extend(APPLETS.map(|applet| TarEntry::Symlink { path: format!("bin/{applet}"), target: "sh".to_owned() }));
     let mut bytes = Vec::new();
     LayerTar::new(entries, mtime).open().and_then(|mut tar| tar.read_to_end(&mut bytes)).map_err(ImageError::Reading)?;
-    Ok(Blob { descriptor: Descriptor::of(media_type::LAYER_TAR, &bytes), source: Arc::new(bytes) })
+    Ok(Blob::new(Descriptor::of(media_type::LAYER_TAR, &bytes), Arc::new(bytes)))
 }

@@ -37,6 +37,9 @@ pub struct LayerTar {
     size: u64,
 }
 
+/// Opens a file for one pass.
+pub(super) type OpenFile = Box<dyn FnMut(&ModelFile) -> io::Result<Box<dyn Read + Send>> + Send>;
+
 /// What goes into a tar.
 #[derive(Clone, Debug)]
 pub enum TarEntry {
@@ -90,19 +93,32 @@ impl LayerTar {
         self.size
     }
 
+    /// The files in it, in the order of the tar.
+    pub fn files(&self) -> impl Iterator<Item = &ModelFile> {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::Bytes(_) => None,
+            Segment::File(file) => Some(file),
+        })
+    }
+
     /// The bytes from `offset` on, with zeros for the content of every file: no file is opened.
     pub(super) fn outline_from(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
         let (mut next, mut left) = (0, offset);
         while let Some(size) = self.segments.get(next).map(Segment::size).filter(|size| *size <= left) {
             (next, left) = (next + 1, left - size);
         }
-        let mut reader = TarReader { open: zeros, ..self.reader(next) };
+        let mut reader = self.reader(next, Box::new(zeros));
         io::copy(&mut (&mut reader).take(left), &mut io::sink())?;
         Ok(Box::new(reader))
     }
 
-    fn reader(&self, next: usize) -> TarReader {
-        TarReader { segments: self.segments.clone(), next, current: Box::new(io::empty()), open: ModelFile::open }
+    /// The bytes, with files that are opened in the caller's way, in the order of the tar and each when its turn comes.
+    pub(super) fn open_with(&self, open: OpenFile) -> Box<dyn Read + Send> {
+        Box::new(self.reader(0, open))
+    }
+
+    fn reader(&self, next: usize, open: OpenFile) -> TarReader {
+        TarReader { segments: self.segments.clone(), next, current: Box::new(io::empty()), open }
     }
 
     pub(super) fn segments(&self) -> &[Segment] {
@@ -112,7 +128,7 @@ impl LayerTar {
 
 impl BlobSource for LayerTar {
     fn open(&self) -> io::Result<Box<dyn Read + Send>> {
-        Ok(Box::new(self.reader(0)))
+        Ok(self.open_with(Box::new(ModelFile::open)))
     }
 }
 
@@ -179,7 +195,7 @@ struct TarReader {
     segments: Arc<[Segment]>,
     next: usize,
     current: Box<dyn Read + Send>,
-    open: fn(&ModelFile) -> io::Result<Box<dyn Read + Send>>,
+    open: OpenFile,
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "stands for `ModelFile::open`")]

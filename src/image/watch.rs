@@ -92,7 +92,24 @@ pub(super) struct Metered<'a> {
 impl BlobSource for Metered<'_> {
     fn open(&self) -> io::Result<Box<dyn Read + Send>> {
         self.watch.tell(Event::Sending { blob: self.blob });
-        Ok(Box::new(MeteredReader { inner: self.source.open()?, blob: self.blob, watch: self.watch.clone() }))
+        Ok(self.metered(self.source.open()?))
+    }
+
+    fn open_from(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
+        self.watch.tell(Event::Sending { blob: self.blob });
+        self.watch.tell(Event::Sent { blob: self.blob, bytes: offset });
+        Ok(self.metered(self.source.open_from(offset)?))
+    }
+
+    fn open_unverified(&self) -> io::Result<Box<dyn Read + Send>> {
+        self.watch.tell(Event::Sending { blob: self.blob });
+        Ok(self.metered(self.source.open_unverified()?))
+    }
+}
+
+impl Metered<'_> {
+    fn metered(&self, inner: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
+        Box::new(MeteredReader { inner, blob: self.blob, watch: self.watch.clone() })
     }
 }
 

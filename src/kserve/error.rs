@@ -1,6 +1,6 @@
 //! Words that name nothing, and things that a KServe cannot do.
 
-use super::{Delivery, Generation};
+use super::{Delivery, Generation, Mode};
 use crate::exit_code;
 
 /// Why something was refused.
@@ -31,6 +31,26 @@ pub enum KserveError {
         /// What was asked for.
         delivery: Delivery,
     },
+    /// This KServe runs no service that way.
+    #[error("{generation} has no mode `{mode}`")]
+    NoMode {
+        /// The site's KServe.
+        generation: Generation,
+        /// What was asked for.
+        mode: Mode,
+    },
+    /// A service here has one model from one image.
+    #[error("{generation} mounts one model image per service")]
+    NoSources {
+        /// The site's KServe.
+        generation: Generation,
+    },
+    /// This KServe does not know the kind.
+    #[error("{generation} has no LLMInferenceService")]
+    NoLlm {
+        /// The site's KServe.
+        generation: Generation,
+    },
 }
 
 impl KserveError {
@@ -51,6 +71,14 @@ impl KserveError {
                 let instead: Vec<_> = generation.deliveries().iter().map(|delivery| format!("`--delivery {delivery}`")).collect();
                 format!("{delivery} came with {}; use {} here, the image is the same", delivery.since(), instead.join(" or "))
             }
+            Self::NoMode { generation, .. } => {
+                let modes: Vec<_> = generation.modes().iter().map(|mode| format!("`--mode {mode}`")).collect();
+                format!("use {}", modes.join(" or "))
+            }
+            Self::NoSources { .. } => {
+                "several images came with KServe 0.20 and OpenShift AI 3.5; before, put all files into one image".to_owned()
+            }
+            Self::NoLlm { .. } => "it came with KServe 0.16 and OpenShift AI 2.25; use `--kind isvc`".to_owned(),
         })
     }
 
@@ -58,7 +86,7 @@ impl KserveError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::UnknownGeneration { .. } | Self::UnknownWord { .. } => exit_code::USAGE,
-            Self::Unsupported { .. } => exit_code::FAILED,
+            Self::Unsupported { .. } | Self::NoMode { .. } | Self::NoSources { .. } | Self::NoLlm { .. } => exit_code::FAILED,
         }
     }
 }

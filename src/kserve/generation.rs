@@ -77,15 +77,21 @@ impl Generation {
         if self.deliveries().contains(&delivery) { Ok(()) } else { Err(KserveError::Unsupported { generation: self, delivery }) }
     }
 
-    /// The value of `serving.kserve.io/deploymentMode` for plain Deployments.
+    /// Whether one service takes models from several images: `spec.predictor.storageUris`.
     ///
-    /// KServe 0.16 renamed `RawDeployment` to `Standard` and rewrites the old word when it stores the object, which a GitOps
-    /// controller would then report as drift for ever.
-    pub fn deployment_mode(self) -> &'static str {
-        match self {
-            Self::V0_15 | Self::Rhoai2_25 | Self::Rhoai3_3 => "RawDeployment",
-            Self::V0_17 | Self::V0_20 | Self::V0_21 | Self::Rhoai3_4 | Self::Rhoai3_5 => "Standard",
-        }
+    /// The member is there since 0.16, but nothing mounts an image in it before 0.19, and only one before 0.20
+    /// (<https://github.com/kserve/kserve/issues/5200>, <https://github.com/kserve/kserve/pull/5470>). A generation that begins before
+    /// 0.20 counts as without.
+    pub fn has_several_sources(self) -> bool {
+        matches!(self, Self::V0_20 | Self::V0_21 | Self::Rhoai3_5)
+    }
+
+    /// Whether it takes models from several images.
+    ///
+    /// # Errors
+    /// [`KserveError::NoSources`].
+    pub fn supports_several_sources(self) -> Result<(), KserveError> {
+        if self.has_several_sources() { Ok(()) } else { Err(KserveError::NoSources { generation: self }) }
     }
 }
 

@@ -5,14 +5,25 @@
 mod delivery;
 mod error;
 mod generation;
+mod kind;
+mod mode;
 mod model_format;
+mod predictor;
+mod protocol;
 mod runtime;
+pub mod schema;
 pub mod scripts;
+mod served_name;
 mod shipped;
 
 pub use delivery::Delivery;
 pub use error::KserveError;
 pub use generation::Generation;
+pub use kind::Kind;
+pub use mode::{CanaryWay, Mode};
 pub use model_format::model_format;
+pub use predictor::predictor_name;
+pub use protocol::Protocol;
 pub use runtime::Runtime;
+pub use served_name::NamedBy;
 pub use shipped::{ByRealPath, ThroughLink};

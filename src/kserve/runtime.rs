@@ -145,6 +145,17 @@ impl Runtime {
         })
     }
 
+    /// The extended resource by which a ServingRuntime's pods ask for an accelerator: `opendatahub.io/recommended-accelerators` of OpenShift
+    /// AI's templates, NVIDIA's where the name says nothing.
+    pub fn accelerator(serving_runtime: Option<&str>) -> &'static str {
+        let named = |word: &str| serving_runtime.is_some_and(|name| name.contains(word));
+        match () {
+            () if named("rocm") => "amd.com/gpu",
+            () if named("gaudi") => "habana.ai/gaudi",
+            () => "nvidia.com/gpu",
+        }
+    }
+
     /// Whether KServe, told no ServingRuntime, can only choose one that reads these folders.
     ///
     /// OpenShift AI's vLLM runtimes are the only ones for their model format, and a namespace has the one for its accelerator.

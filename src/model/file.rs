@@ -93,6 +93,19 @@ impl ModelFile {
         Self { path, size: metadata.len(), executable, content }
     }
 
+    /// The regular file at `source`, under another path. Links are followed.
+    ///
+    /// # Errors
+    /// There is none, or it is something else.
+    pub fn on_disk(path: String, source: &Path) -> io::Result<Self> {
+        let source = source.canonicalize()?;
+        let metadata = source.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+        }
+        Ok(Self::new(path, source, &metadata))
+    }
+
     /// A file that is generated.
     pub(crate) fn generated(path: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
         Self::of_pieces(path.into(), vec![Piece::Bytes(bytes.into())])

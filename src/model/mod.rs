@@ -35,7 +35,7 @@ pub use formats::onnx::inline::OnnxExternal;
 pub use layout::{ModelName, PlacedFile, ServingLayout, Wish, lay_out, lay_out_as};
 pub use lint::Finding;
 pub use stretch::{ByteSource, Stretch};
-pub use tree::{HubOrigin, MAX_DEPTH, MAX_FILES, Tree, hub_origin};
+pub use tree::{HubOrigin, MAX_DEPTH, MAX_FILES, Tree, hub_origin, litter};
 
 /// The name of the format of a model that no format recognises.
 pub const UNKNOWN_FORMAT: &str = "unknown";

@@ -1,10 +1,14 @@
 //! Content digests: `sha256:` and 64 lower-case hexadecimal digits.
 
 use std::fmt;
+use std::io::{self, Read};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
+
+/// How much of a reader is hashed at once, in bytes.
+const BUFFER: usize = 256 << 10;
 
 /// A SHA-256 content digest, the name of a blob or manifest.
 ///
@@ -24,6 +28,20 @@ impl Digest {
     /// The digest of bytes at hand.
     pub fn of(bytes: &[u8]) -> Self {
         Self(sha2::Sha256::digest(bytes).into())
+    }
+
+    /// The digest of all that a reader gives, in constant memory.
+    ///
+    /// # Errors
+    /// The reader's own.
+    pub fn of_reader(reader: &mut impl Read) -> io::Result<Self> {
+        let (mut hasher, mut buffer) = (Hasher::default(), vec![0; BUFFER]);
+        loop {
+            match reader.read(&mut buffer)? {
+                0 => return Ok(hasher.finish()),
+                count => hasher.update(&buffer[..count]),
+            }
+        }
     }
 
     /// The 32 raw bytes.

@@ -6,7 +6,7 @@ use super::units::count;
 use crate::image::copy::{Companion, CompanionKind, Copied};
 
 /// `2 signatures, 3 bundles: 2 signatures, provenance; 1 other referrer`; empty where an image came alone.
-pub fn companions(companions: &[Companion]) -> String {
+fn companions(companions: &[Companion]) -> String {
     let (mut signatures, mut attestations, mut sboms, mut bundles, mut others) = (0, 0, 0, Vec::new(), 0);
     for companion in companions {
         match &companion.kind {
@@ -23,6 +23,15 @@ pub fn companions(companions: &[Companion]) -> String {
     let first: Vec<String> = classic.into_iter().flatten().chain(bundled).collect();
     let parts = [Some(first.join(", ")).filter(|first| !first.is_empty()), some(others, "other referrer")];
     parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+/// `, with 2 signatures,` or `, without its 2 signatures,`; empty where an image has no companions.
+pub fn company(copied: &Copied) -> String {
+    match (companions(&copied.companions).as_str(), companions(&copied.left_behind).as_str()) {
+        ("", "") => String::new(),
+        ("", left) => format!(", without its {left},"),
+        (some, _) => format!(", with {some},"),
+    }
 }
 
 /// Equal words once, in the order in which they came: `3 signatures, SBOM`.
@@ -54,10 +63,14 @@ fn predicate_word(predicate_type: Option<&str>) -> String {
 /// # Errors
 /// Never for these values.
 pub fn json(image: &str, copied: &Copied) -> serde_json::Result<String> {
-    let companions: Vec<Value> = copied.companions.iter().map(companion).collect();
-    serde_json::to_string_pretty(
-        &json!({"image": image, "bytes": copied.bytes(), "sent_bytes": copied.sent_bytes(), "companions": companions}),
-    )
+    let all = |companions: &[Companion]| companions.iter().map(companion).collect::<Vec<Value>>();
+    serde_json::to_string_pretty(&json!({
+        "image": image,
+        "bytes": copied.bytes(),
+        "sent_bytes": copied.sent_bytes(),
+        "companions": all(&copied.companions),
+        "left_behind": all(&copied.left_behind),
+    }))
 }
 
 fn companion(companion: &Companion) -> Value {

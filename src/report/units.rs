@@ -24,6 +24,16 @@ pub fn time(duration: Duration) -> String {
     if seconds < 100 { format!("{:.1} s", duration.as_secs_f64()) } else { format!("{} min {} s", seconds / 60, seconds % 60) }
 }
 
+/// An age in its largest unit, as kubectl shows it: `12s`, `5m`, `2h`, `3d`.
+pub fn age(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..86_400 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
 /// `1 file`, `2 files`.
 pub fn count(number: usize, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
@@ -32,6 +42,13 @@ pub fn count(number: usize, thing: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ages_have_one_unit() {
+        for (seconds, text) in [(0, "0s"), (59, "59s"), (60, "1m"), (3599, "59m"), (7200, "2h"), (86_399, "23h"), (3 * 86_400 + 5, "3d")] {
+            assert_eq!(age(seconds), text);
+        }
+    }
 
     #[test]
     fn sizes_have_three_digits_and_a_binary_unit() {

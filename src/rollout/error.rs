@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::{AskError, CanaryError, ForgeError, GitError};
 use crate::exit_code;
 use crate::kserve::{Generation, KserveError, Runtime};
 
@@ -13,6 +14,36 @@ pub enum RolloutError {
     /// A KServe that is not known, or cannot do what is asked.
     #[error(transparent)]
     Kserve(#[from] KserveError),
+    /// What a site cannot do with canaries, or what has to be decided first.
+    #[error(transparent)]
+    Canary(#[from] CanaryError),
+    /// A model that the site is told nothing about.
+    #[error("{} says nothing about an InferenceService `{model}` with an image", folder.display())]
+    NoModel {
+        /// The InferenceService.
+        model: String,
+        /// The site's folder.
+        folder: PathBuf,
+    },
+    /// An application that the site does not have.
+    #[error("{}/apps has no application `{app}`", folder.display())]
+    NoApp {
+        /// What was asked for.
+        app: String,
+        /// The site's folder.
+        folder: PathBuf,
+        /// Those there are, separated by `, `.
+        known: String,
+    },
+    /// Nothing to change.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// The state of the fleet cannot be told.
+    #[error(transparent)]
+    Status(#[from] super::status::StatusError),
+    /// A model was not asked, or answered wrongly.
+    #[error(transparent)]
+    Smoke(#[from] super::smoke::SmokeError),
     /// A word outside a fixed list.
     #[error("`{text}` is not a {what}")]
     UnknownWord {
@@ -77,6 +108,16 @@ pub enum RolloutError {
         /// The argument, shortened.
         text: String,
     },
+    /// Something that this service, on this KServe, cannot be told.
+    #[error("cannot set `{setting}`: {reason}")]
+    Setting {
+        /// What was asked for: "scale", "source".
+        setting: &'static str,
+        /// Why not.
+        reason: String,
+        /// What to do instead.
+        instead: String,
+    },
     /// A patch for kubectl cannot say where it applies.
     #[error("a {form} patch cannot carry the namespace `{namespace}`")]
     NamespaceInPatch {
@@ -133,6 +174,14 @@ pub enum RolloutError {
         /// The limit in bytes.
         limit: u64,
     },
+    /// A `site.yaml` that does not say what it should.
+    #[error("cannot read the facts of a site in {}: {reason}", path.display())]
+    Site {
+        /// The file.
+        path: PathBuf,
+        /// The member and what is wrong with it.
+        reason: String,
+    },
     /// A Helm template: YAML only after rendering.
     #[error("{} is a template (`{{{{`), not YAML", path.display())]
     Templated {
@@ -167,81 +216,12 @@ pub enum RolloutError {
         /// The file.
         path: PathBuf,
     },
-    /// There is no `git` to run.
-    #[error("cannot run `git`")]
-    NoGit {
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The folder is in no repository, or in a bare one.
-    #[error("{} is not in a git work tree: {output}", dir.display())]
-    NoWorkTree {
-        /// The folder.
-        dir: PathBuf,
-        /// What git said.
-        output: String,
-    },
-    /// Git does not know whose commit it would be.
-    #[error("git does not know who commits in {}", dir.display())]
-    NoIdentity {
-        /// The folder.
-        dir: PathBuf,
-    },
-    /// A repository without files.
-    #[error("{} is a bare repository: there are no files to edit", dir.display())]
-    Bare {
-        /// The folder.
-        dir: PathBuf,
-    },
-    /// A commit now would become part of something else.
-    #[error("a {operation} is in progress in {}", dir.display())]
-    InProgress {
-        /// The folder.
-        dir: PathBuf,
-        /// What git is in the middle of: "merge", "rebase".
-        operation: &'static str,
-    },
-    /// No branch would carry the commit.
-    #[error("{} is on no branch: a commit there would reach nobody", dir.display())]
-    Detached {
-        /// The folder.
-        dir: PathBuf,
-    },
-    /// A file of the rollout that git is told not to see.
-    #[error("git ignores {files} in {}", dir.display())]
-    Ignored {
-        /// The folder.
-        dir: PathBuf,
-        /// The files, separated by `, `.
-        files: String,
-    },
-    /// Another git works on the same repository.
-    #[error("another git process holds the lock of {}: {output}", dir.display())]
-    Locked {
-        /// The folder.
-        dir: PathBuf,
-        /// What git said.
-        output: String,
-    },
-    /// The files that would be edited carry somebody's uncommitted work.
-    #[error("{files} in {} has changes that are not committed", dir.display())]
-    Uncommitted {
-        /// The folder.
-        dir: PathBuf,
-        /// The files, separated by `, `.
-        files: String,
-    },
-    /// Git, or one of its hooks, said no.
-    #[error("`git {command}` failed in {}: {output}", dir.display())]
-    Git {
-        /// The sub-command.
-        command: String,
-        /// The folder.
-        dir: PathBuf,
-        /// What git and its hooks said, shortened.
-        output: String,
-    },
+    /// Git, or what stands at its other end, said no.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// The forge would not open a pull request.
+    #[error(transparent)]
+    Forge(#[from] ForgeError),
 }
 
 impl RolloutError {
@@ -252,14 +232,28 @@ impl RolloutError {
     }
 
     /// A file that is not as expected.
-    pub(super) fn shape(path: &Path, reason: impl Into<String>) -> Self {
+    pub(crate) fn shape(path: &Path, reason: impl Into<String>) -> Self {
         Self::Shape { path: path.to_owned(), reason: reason.into() }
+    }
+
+    /// Something that cannot be set, and what to do instead.
+    pub(super) fn setting(setting: &'static str, reason: impl Into<String>, instead: impl Into<String>) -> Self {
+        Self::Setting { setting, reason: reason.into(), instead: instead.into() }
     }
 
     /// What the user can do.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Kserve(error) => return error.hint(),
+            Self::Git(error) => return error.hint(),
+            Self::Forge(error) => return error.hint(),
+            Self::Canary(error) => error.hint(),
+            Self::NoModel { .. } => "`modelcar status` shows what a site runs; `modelcar deploy` brings a model to it".to_owned(),
+            Self::NoApp { known, .. } if known.is_empty() => "list it under `images:` in apps/kustomization.yaml".to_owned(),
+            Self::NoApp { known, .. } => format!("one of {known}; each is an entry of `images:` or a container in apps/"),
+            Self::Ask(error) => return error.hint(),
+            Self::Status(error) => return error.hint(),
+            Self::Smoke(error) => return error.hint(),
             Self::UnknownWord { known, .. } => format!("one of {known}"),
             Self::InvalidName { .. } => "use lower-case letters, digits and `-`, such as edge-site-01".to_owned(),
             Self::NoDigest { image } => format!("`modelcar inspect {image}` prints the digest; tags can move, so KServe never gets one"),
@@ -282,6 +276,7 @@ impl RolloutError {
                 "only `--model` and `--tokenizer` with a file below /mnt/models are taken; write others into the InferenceService"
                     .to_owned()
             }
+            Self::Setting { instead, .. } => instead.clone(),
             Self::NamespaceInPatch { namespace, .. } => {
                 format!("leave it out and say it when applying: `kubectl -n {namespace} patch …`; or use `--as kustomize`")
             }
@@ -289,6 +284,7 @@ impl RolloutError {
                 format!("it is yours to edit: set `namespace: {namespace}` there or in the kustomization, or leave out `--namespace`")
             }
             Self::AnnotationsInJsonPatch => "use `--as merge` or `--as kustomize`".to_owned(),
+            Self::Site { .. } => "docs/gitops.md lists what a site.yaml may say".to_owned(),
             Self::Templated { .. } => {
                 "point the site folder at rendered manifests, or let the chart take the image from a value and set that".to_owned()
             }
@@ -296,22 +292,6 @@ impl RolloutError {
             Self::NotProven { .. } => "nothing was written; make the change by hand, or write the file in a simpler style".to_owned(),
             Self::Symlink { .. } => "git cannot commit files behind a link: put a real file or folder there".to_owned(),
             Self::Changed { .. } => "nothing was written; run it again".to_owned(),
-            Self::NoGit { .. } => "install git; `modelcar patch` prints the change without it".to_owned(),
-            Self::NoWorkTree { dir, .. } => format!("`git init {}` makes it a repository", dir.display()),
-            Self::NoIdentity { .. } => {
-                "`git config user.name NAME` and `git config user.email ADDRESS`, or set GIT_AUTHOR_NAME, GIT_AUTHOR_EMAIL, \
-                 GIT_COMMITTER_NAME and GIT_COMMITTER_EMAIL"
-                    .to_owned()
-            }
-            Self::Bare { dir } => format!("`git clone {} DIR` makes a work tree; name that one", dir.display()),
-            Self::InProgress { operation, .. } => format!("finish it, or `git {operation} --abort`; then run again"),
-            Self::Detached { .. } => "`git switch BRANCH` first".to_owned(),
-            Self::Ignored { .. } => "take them out of .gitignore (`git check-ignore -v FILE` names the line)".to_owned(),
-            Self::Locked { .. } => {
-                "wait for it and run again; where no git is at work, a crashed one left the lock file: delete it".to_owned()
-            }
-            Self::Uncommitted { .. } => "commit or stash them first, so that they do not slip into the rollout's commit".to_owned(),
-            Self::Git { .. } => "the files are as they were before; run again once the cause is gone: nothing is sent twice".to_owned(),
             Self::Serialize { .. } | Self::Io { .. } | Self::Yaml { .. } | Self::TooLarge { .. } => return None,
         })
     }
@@ -320,8 +300,12 @@ impl RolloutError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Kserve(error) => error.exit_code(),
+            Self::Git(error) => error.exit_code(),
+            Self::Forge(error) => error.exit_code(),
+            Self::Status(error) => error.exit_code(),
+            Self::Smoke(error) => error.exit_code(),
             Self::UnknownWord { .. } | Self::InvalidName { .. } => exit_code::USAGE,
-            Self::Changed { .. } | Self::Locked { .. } => exit_code::CONFLICT,
+            Self::Changed { .. } => exit_code::CONFLICT,
             _ => exit_code::FAILED,
         }
     }

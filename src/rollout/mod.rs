@@ -10,27 +10,39 @@
 //! it edits YAML in place, so that comments, order, quoting and line endings stay, and an independent parser proves every edit
 //! before it counts. [`Repository`] runs the user's own `git`.
 
-mod change;
-mod definition;
+mod ask;
 mod diff;
-mod edit;
 mod error;
+pub mod fleet;
+mod folder;
+mod forge;
 mod git;
-mod lock;
 mod message;
 mod names;
-mod readiness;
-mod render;
+pub mod preflight;
 mod service;
 mod site;
+pub mod smoke;
+pub mod status;
 mod yaml;
 
-pub use change::{FileChange, SiteChange};
+/// What signs images or opens doors is no business of other programs, and of the hooks that git runs: variables that they do not get.
+const SECRETS: [&str; 4] = ["COSIGN_PASSWORD", "COSIGN_PRIVATE_KEY", "MODELCAR_GIT_TOKEN", "MODELCAR_MODEL_REGISTRY_TOKEN"];
+
+pub use ask::AskError;
 pub use error::RolloutError;
-pub use git::{CommitId, Repository};
-pub use lock::RepositoryLock;
-pub use message::{CommitNote, commit_message};
-pub use names::{ServiceName, SiteName};
-pub use render::{PatchForm, render};
-pub use service::{ModelFormat, Service};
-pub use site::{current_delivery, plan};
+pub use folder::{
+    AppState, CanaryBy, CanaryError, CanaryRequest, CanaryState, Edit, FileChange, Finding, Intent, ModelState, Placed, Planned, SiteState,
+    StateReader, Step, TreeChange, edited, plan, plan_intent, read_state, refuse_links,
+};
+pub use forge::{Forge, ForgeError, PullRequests};
+pub use git::{
+    Author, CommitId, CommitSigning, Credentials, GitError, GitOptions, Landed, Past, Proposal, Publish, Repository, RepositoryLock,
+    Review, Revision, Source, SshKey, Token, Trouble, Wanted, Workspace,
+};
+pub(crate) use git::{ask, question};
+pub use message::{ChangeNote, Deed, SiteNote, commit_message};
+pub use names::{RingName, ServiceName, SiteName};
+pub use service::render::{PatchForm, render};
+pub use service::{Beside, Metric, ModelFormat, ModelSource, Place, Quantity, Resources, Scale, Service, Settings, Strategy};
+pub use site::{ByteSize, Mirror, Site, SiteFacts, SiteTrust, Style};

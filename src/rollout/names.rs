@@ -15,12 +15,38 @@ const MAX_SERVICE_NAME: usize = 63 - "isvc.".len() - "-predictor".len();
 const MAX_LABEL: usize = 63;
 
 /// The name of an InferenceService: a DNS label that starts with a letter, at most 48 characters.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServiceName(String);
 
 /// The name of a site and of its folder: a DNS label, so it can leave no folder.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SiteName(String);
+
+/// The name of a ring: sites that move together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RingName(String);
+
+impl RingName {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RingName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for RingName {
+    type Err = RolloutError;
+
+    fn from_str(text: &str) -> Result<Self, RolloutError> {
+        check_label("ring name", text)?;
+        Ok(Self(text.to_owned()))
+    }
+}
 
 impl ServiceName {
     /// The name.

@@ -11,8 +11,17 @@ use super::RolloutError;
 const MAX_FILE: u64 = 2 << 20;
 
 /// A file's text; `None` where there is no file.
+///
+/// # Errors
+/// Nothing but a file is opened: a repository may hold links, and what they lead to (a key, a terminal) must neither be quoted by an
+/// error nor waited for.
 pub(super) fn read(path: &Path) -> Result<Option<String>, RolloutError> {
     use std::io::Read as _;
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_symlink() => return Err(RolloutError::Symlink { path: path.to_owned() }),
+        Ok(found) if !found.is_file() => return Err(RolloutError::shape(path, "it is no file")),
+        _ => {}
+    }
     let file = match fs::File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -26,9 +35,36 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, RolloutError> {
 /// The documents of a file's text, without empty ones at the ends.
 pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Value>, RolloutError> {
     // `{{ .Values.x }}` is also a legal flow mapping, so a parser alone would let templates through.
-    if text.contains("{{") {
-        return Err(RolloutError::Templated { path: path.to_owned() });
+    if text.contains(BRACES) {
+        return Err(templated(path));
     }
+    documents(path, text)
+}
+
+/// The same for what is only looked at: a ServingRuntime may say `--model_name={{.Name}}`, which KServe fills in.
+pub(super) fn parse_served(path: &Path, text: &str) -> Result<Vec<Value>, RolloutError> {
+    let documents = documents(path, text).map_err(|error| if text.contains(BRACES) { templated(path) } else { error })?;
+    let in_strings: usize = documents.iter().map(braces).sum();
+    if in_strings == text.matches(BRACES).count() { Ok(documents) } else { Err(templated(path)) }
+}
+
+const BRACES: &str = "{{";
+
+fn templated(path: &Path) -> RolloutError {
+    RolloutError::Templated { path: path.to_owned() }
+}
+
+/// How often double braces stand in strings.
+fn braces(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.matches(BRACES).count(),
+        Value::Array(items) => items.iter().map(braces).sum(),
+        Value::Object(members) => members.values().map(braces).sum(),
+        _ => 0,
+    }
+}
+
+fn documents(path: &Path, text: &str) -> Result<Vec<Value>, RolloutError> {
     let unreadable = |source| RolloutError::Yaml { path: path.to_owned(), source: Box::new(source) };
     serde_saphyr::from_multiple(text).map_err(unreadable)
 }
@@ -53,5 +89,39 @@ pub(super) fn merge(below: &mut Value, above: &Value) {
             }
         }
         (below, above) => *below = above.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn braces_that_kserve_fills_in_are_no_template_of_a_chart() {
+        let path = Path::new("x.yaml");
+        let runtime = "kind: ServingRuntime\nspec: {args: ['--model_name={{.Name}}']}\n---\nkind: InferenceService\n";
+        assert_eq!(parse_served(path, runtime).unwrap().len(), 2);
+        assert!(matches!(parse(path, runtime), Err(RolloutError::Templated { .. })), "what is edited is nobody's template");
+        for chart in ["kind: {{ .Values.kind }}\n", "{{- if .Values.on }}\na: 1\n{{- end }}\n", "a: '{{ .A }}'\nb: {{ .B }}\n"] {
+            assert!(matches!(parse_served(path, chart), Err(RolloutError::Templated { .. })), "{chart}");
+        }
+        assert!(matches!(parse_served(path, "a: ["), Err(RolloutError::Yaml { .. })));
+    }
+
+    #[test]
+    fn what_a_link_or_a_pipe_leads_to_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("secret"), "s3cret").unwrap();
+        std::os::unix::fs::symlink(at("secret"), at("link")).unwrap();
+        std::os::unix::fs::symlink("nowhere", at("dangling")).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(at("pipe")).status();
+        assert!(made.is_ok_and(|status| status.success()));
+        for link in ["link", "dangling"] {
+            assert!(matches!(read(&at(link)), Err(RolloutError::Symlink { .. })), "{link}");
+        }
+        assert!(read(&at("pipe")).is_err() && read(dir.path()).is_err());
+        assert_eq!(read(&at("secret")).unwrap().as_deref(), Some("s3cret"));
+        assert_eq!(read(&at("absent")).unwrap(), None);
     }
 }

@@ -43,6 +43,15 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
+    /// The bytes to store under the digest that they turn out to have could not be read, or were more or fewer than announced.
+    #[error("cannot read the content of a new blob of {size} bytes")]
+    Unhashed {
+        /// The bytes announced.
+        size: u64,
+        /// Why; may hold a room's own error inside.
+        #[source]
+        source: io::Error,
+    },
     /// A blob broke off or did not have its digest.
     #[error("cannot read blob {digest} from {store}")]
     Reading {
@@ -146,6 +155,18 @@ impl StoreError {
         matches!(self, Self::ManifestNotFound { .. } | Self::BlobNotFound { .. })
     }
 
+    /// Whether there is nobody to ask.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Registry(error) if matches!(**error, RegistryError::Unreachable { .. }))
+    }
+
+    /// Whether a manifest may have been refused for want of a blob that it names. Registries use two codes for that.
+    pub fn may_miss_a_blob(&self) -> bool {
+        let Self::Registry(error) = self else { return false };
+        let codes = ["BLOB_UNKNOWN", "MANIFEST_INVALID"];
+        matches!(&**error, RegistryError::Unexpected { message, .. } if codes.iter().any(|code| message.contains(code)))
+    }
+
     /// What the user can do.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -159,6 +180,7 @@ impl StoreError {
             }
             Self::Layout(error) => error.hint(),
             Self::Registry(error) => error.hint(),
+            Self::Reading { source, .. } | Self::Source { source, .. } | Self::Unhashed { source, .. } => hint_of_origin(source),
             _ => None,
         }
     }
@@ -166,7 +188,9 @@ impl StoreError {
     /// The process exit code, see [`exit_code`].
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Reading { source, .. } | Self::Source { source, .. } if names_other_content(source) => exit_code::REFUSED,
+            Self::Reading { source, .. } | Self::Source { source, .. } | Self::Unhashed { source, .. } if names_other_content(source) => {
+                exit_code::REFUSED
+            }
             Self::Layout(error) => error.exit_code(),
             Self::Registry(error) => error.exit_code(),
             _ => exit_code::FAILED,
@@ -176,15 +200,19 @@ impl StoreError {
 
 /// Whether bytes were not those that a digest names; the news may have come through several readers and stores.
 fn names_other_content(error: &io::Error) -> bool {
-    let mut link: Option<&(dyn std::error::Error + 'static)> = error.get_ref().map(|inner| inner as _);
-    while let Some(error) = link {
-        if error.is::<ContentError>() {
-            return true;
-        }
-        link = match error.downcast_ref::<io::Error>() {
-            Some(inner) => inner.get_ref().map(|inner| inner as _),
-            None => error.source(),
-        };
-    }
-    false
+    links(error).any(<dyn std::error::Error + 'static>::is::<ContentError>)
+}
+
+/// What may be done about the store that bytes were to come from.
+fn hint_of_origin(error: &io::Error) -> Option<String> {
+    links(error).find_map(|link| link.downcast_ref::<StoreError>()?.hint())
+}
+
+/// The errors inside an [`io::Error`]: what it wraps is no source of it.
+fn links(error: &io::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    let first = error.get_ref().map(|inner| inner as &(dyn std::error::Error + 'static));
+    std::iter::successors(first, |error| match error.downcast_ref::<io::Error>() {
+        Some(wrapped) => wrapped.get_ref().map(|inner| inner as _),
+        None => error.source(),
+    })
 }

@@ -13,19 +13,24 @@ use rustix::io::Errno;
 use tempfile::NamedTempFile;
 
 use super::{BlobSource, StoreError, VerifiedReader};
-use crate::oci::Descriptor;
+use crate::oci::{Descriptor, Digest, Hasher};
+use crate::stop::{self, Undo};
 
 const PREFIX: &str = ".modelcar-";
 const SUFFIX: &str = ".tmp";
 /// Large enough that system calls do not show beside hashing.
 const BUFFER: usize = 256 << 10;
 
-/// A file in the making; gone when dropped.
-pub(super) struct Draft(NamedTempFile);
+/// A file in the making; gone when dropped, or when a signal ends the process.
+pub(super) struct Draft {
+    temp: NamedTempFile,
+    _undo: Undo,
+}
 
 impl Draft {
     /// An empty file in the directory where it will stay, with the mode that the umask gives.
     pub(super) fn create_in(dir: &Path) -> io::Result<Self> {
+        stop::hold();
         loop {
             let mut builder = tempfile::Builder::new();
             let temp = builder.prefix(PREFIX).suffix(SUFFIX).permissions(Permissions::from_mode(0o666)).tempfile_in(dir)?;
@@ -34,20 +39,22 @@ impl Draft {
             }
             // Another writer may have swept it between its creation and the lock.
             if fs::symlink_metadata(temp.path()).is_ok() {
-                return Ok(Self(temp));
+                let path = temp.path().to_owned();
+                let undo = stop::undo(move || drop(fs::remove_file(path)));
+                return Ok(Self { temp, _undo: undo });
             }
         }
     }
 
     /// The open file.
     pub(super) fn file(&self) -> &File {
-        self.0.as_file()
+        self.temp.as_file()
     }
 
     /// Brings the bytes to the disk, gives them their name, and brings the name to the disk.
     pub(super) fn publish(self, path: &Path) -> io::Result<()> {
-        self.0.as_file().sync_all()?;
-        self.0.persist(path).map_err(|error| error.error)?;
+        self.temp.as_file().sync_all()?;
+        self.temp.persist(path).map_err(|error| error.error)?;
         sync_dir(parent(path))
     }
 }
@@ -78,6 +85,28 @@ pub(super) fn copy_blob(blob: &Descriptor, source: Box<dyn Read + Send>, mut to:
     }
 }
 
+/// Copies a blob of unknown digest, in constant memory, and tells the digest.
+pub(super) fn copy_new_blob(size: u64, mut source: Box<dyn Read + Send>, mut to: &File) -> Result<Digest, CopyError> {
+    let (mut hasher, mut seen, mut buffer) = (Hasher::default(), 0, vec![0; BUFFER]);
+    loop {
+        match source.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => {
+                hasher.update(&buffer[..count]);
+                seen += count as u64;
+                to.write_all(&buffer[..count]).map_err(CopyError::Write)?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(CopyError::Read(error)),
+        }
+        if seen > size {
+            break;
+        }
+    }
+    let digest = hasher.finish();
+    if seen == size { Ok(digest) } else { Err(CopyError::Read(StoreError::size_mismatch(digest, size, seen))) }
+}
+
 /// Which side of a copy failed.
 pub(super) enum CopyError {
     /// The source, or its bytes were not those announced.
@@ -100,11 +129,19 @@ impl CopyError {
             Self::Write(source) => StoreError::io("write", path)(source),
         }
     }
+
+    /// The same for a blob whose digest is not known.
+    pub(super) fn at_new(self, size: u64, path: &Path) -> StoreError {
+        match self {
+            Self::Read(source) => StoreError::Unhashed { size, source },
+            Self::Write(source) => StoreError::io("write", path)(source),
+        }
+    }
 }
 
-/// Opens the source of a blob.
+/// Opens the source of a blob for [`copy_blob`].
 pub(super) fn open_source(blob: &Descriptor, source: &dyn BlobSource) -> Result<Box<dyn Read + Send>, StoreError> {
-    source.open().map_err(|source| StoreError::Source { digest: blob.digest, source })
+    source.open_unverified().map_err(|source| StoreError::Source { digest: blob.digest, source })
 }
 
 /// Removes the drafts whose writers are gone. What cannot be removed is left for the next one.
@@ -209,7 +246,7 @@ mod tests {
         fs::write(dir.path().join(".modelcar-dead01.tmp"), "half").unwrap();
         fs::write(dir.path().join("model.onnx"), "mine").unwrap();
         sweep(dir.path());
-        assert!(living.0.path().exists());
+        assert!(living.temp.path().exists());
         assert_eq!(names(dir.path()).len(), 2);
         drop(living);
         assert_eq!(names(dir.path()), ["model.onnx"]);
@@ -234,7 +271,7 @@ mod tests {
                     sweep(dir.path());
                 }
             });
-            let lost = (0..20_000).filter(|_| !Draft::create_in(dir.path()).unwrap().0.path().exists()).count();
+            let lost = (0..20_000).filter(|_| !Draft::create_in(dir.path()).unwrap().temp.path().exists()).count();
             done.store(true, std::sync::atomic::Ordering::Relaxed);
             assert_eq!(lost, 0);
         });

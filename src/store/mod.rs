@@ -9,7 +9,7 @@
 
 use std::io::{self, Read};
 
-use crate::oci::{Descriptor, Digest, Location, ManifestRef, RawManifest};
+use crate::oci::{Descriptor, Digest, Hasher, Location, ManifestRef, RawManifest, Reference, media_type};
 
 pub mod archive;
 mod error;
@@ -35,6 +35,22 @@ pub trait Store: Send + Sync {
     /// Stores a blob. The source is opened once per attempt and must give exactly `blob.size` bytes with `blob.digest`;
     /// otherwise nothing becomes visible. Storing a blob that is there already is no error.
     fn put_blob(&self, blob: &Descriptor, source: &dyn BlobSource) -> Result<(), StoreError>;
+
+    /// Stores a blob of known length whose digest nobody knows yet, and tells the digest. The source must give exactly `size` bytes. A store
+    /// that can hash on the way reads it once; others, and every further attempt, read it again from the start.
+    ///
+    /// For bytes that the store cannot have: it is not asked before they are sent.
+    fn put_new_blob(&self, size: u64, source: &dyn BlobSource) -> Result<Digest, StoreError> {
+        let blob = hashed(size, source)?;
+        self.put_blob(&blob, source)?;
+        Ok(blob.digest)
+    }
+
+    /// Makes a blob of another repository one of this repository's too, without moving a byte. `false` where the place cannot, or will not:
+    /// then it must be sent. Only registries can, and only within themselves.
+    fn mount_blob(&self, _blob: &Descriptor, _from: &Reference) -> Result<bool, StoreError> {
+        Ok(false)
+    }
 
     /// Opens a blob. The last read fails unless size and digest were as the descriptor says.
     fn get_blob(&self, blob: &Descriptor) -> Result<Box<dyn Read + Send>, StoreError>;
@@ -69,6 +85,11 @@ pub trait Store: Send + Sync {
     /// All tags: what a registry calls tags, and the names in a layout; signatures (`sha256-….sig`) among them.
     fn tags(&self) -> Result<Vec<String>, StoreError>;
 
+    /// Tags for a guess at what is there: all of them, or the first ones where a place has very many and tells them piece by piece.
+    fn some_tags(&self) -> Result<Vec<String>, StoreError> {
+        self.tags()
+    }
+
     /// Makes what was put visible where that takes a last step (an archive). A store that is dropped before stays as it was.
     fn commit(&self) -> Result<(), StoreError> {
         Ok(())
@@ -82,6 +103,16 @@ pub trait Store: Send + Sync {
 pub trait BlobSource: Send + Sync {
     /// Opens the bytes at the first one.
     fn open(&self) -> io::Result<Box<dyn Read + Send>>;
+
+    /// Opens the bytes `offset` bytes in, for an upload that goes on where it broke off.
+    fn open_from(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
+        Ok(Box::new(PassOver { inner: self.open()?, left: offset }))
+    }
+
+    /// The same for one who checks length and digest himself: what is hashed anyway need not be hashed twice.
+    fn open_unverified(&self) -> io::Result<Box<dyn Read + Send>> {
+        self.open()
+    }
 }
 
 impl BlobSource for Vec<u8> {
@@ -90,15 +121,49 @@ impl BlobSource for Vec<u8> {
     }
 }
 
+/// What a source's bytes are, by reading them.
+fn hashed(size: u64, source: &dyn BlobSource) -> Result<Descriptor, StoreError> {
+    let (mut hasher, mut read) = (Hasher::default(), 0);
+    let reading = |source| StoreError::Unhashed { size, source };
+    let mut reader = source.open().map_err(reading)?;
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        match reader.read(&mut buffer).map_err(reading)? {
+            0 => break,
+            count => {
+                hasher.update(&buffer[..count]);
+                read += count as u64;
+            }
+        }
+    }
+    let digest = hasher.finish();
+    if read != size {
+        return Err(reading(StoreError::size_mismatch(digest, size, read)));
+    }
+    Ok(Descriptor::new(media_type::LAYER_TAR, digest, size))
+}
+
 /// How a store is reached. The default suits a layout, and a registry with the credentials of docker or podman.
 #[derive(Clone, Debug, Default)]
 pub struct StoreOptions {
-    /// A credential file before all others (`--authfile`).
+    /// A credential file before all others (`--authfile`), or a folder with `config.json` or `.dockerconfigjson`.
     pub authfile: Option<std::path::PathBuf>,
     /// `Some(false)`: plain HTTP and unverified certificates are allowed (`--tls-verify=false`).
     pub tls_verify: Option<bool>,
-    /// PEM certificates added to the system's roots (`--ca-file`).
+    /// PEM certificates added to the system's roots (`--ca-file`): a file, or a folder of `*.crt` and `*.pem`.
     pub ca_file: Option<std::path::PathBuf>,
+    /// How often a request that failed is sent again (`--retry-times`); 4 where nobody says.
+    pub retries: Option<u32>,
+    /// The longest pause before the first of these; it doubles from there (`--retry-delay`); a second where nobody says.
+    pub retry_delay: Option<std::time::Duration>,
+    /// How long nothing may move on a connection (`--idle-timeout`); a minute where nobody says.
+    pub idle_timeout: Option<std::time::Duration>,
+    /// Uploads go up in chunks of so many bytes (`--chunk-size`) instead of whole, as far as the registry takes chunks.
+    pub chunk_size: Option<u64>,
+    /// At most so many bytes a second up and down together (`--limit-rate`), over all connections of a store.
+    pub limit_rate: Option<u64>,
+    /// The client's certificate and further authorities for the registry (`--cert-dir`): a folder as podman's.
+    pub cert_dir: Option<std::path::PathBuf>,
 }
 
 /// Whether a store is opened to change it.
@@ -143,4 +208,18 @@ pub fn resolve(store: &dyn Store, location: &Location) -> Result<(ManifestRef, R
     };
     let manifest = store.get_manifest(&at)?;
     Ok((at, manifest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_of_another_length_than_announced_are_refused() {
+        let source = vec![7; 1000];
+        assert_eq!(hashed(1000, &source).unwrap().digest, Digest::of(&source));
+        for size in [999, 1001, 0] {
+            assert!(matches!(hashed(size, &source), Err(StoreError::Unhashed { .. })), "{size}");
+        }
+    }
 }

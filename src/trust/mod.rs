@@ -17,6 +17,7 @@
 //! | `consumers`, `emit` | who reads signatures, what each makes of those that were found, and the policies that tell them to |
 //! | `policy` | the policy file: who is trusted for which images, and what must be attested |
 //! | `layers`, `bounded` | blobs hashed again, an end to what strangers can cost |
+//! | `present` | what speaks about an image, without judging it |
 //! | `sign`, `verify` | the verbs |
 //!
 //! Whatever is read here was written by strangers: every size and count has a limit, and a damaged signature is a reason to
@@ -38,6 +39,7 @@ mod keys;
 mod layers;
 pub mod model_signing;
 mod policy;
+mod present;
 mod reason;
 mod sign;
 mod signer;
@@ -63,6 +65,7 @@ pub use keyless::{
 pub use keys::{InvalidKey, InvalidKeySource, KeyError, KeyPair, KeySource, PasswordSource, PrivateKey, PublicKey, SigningKey, keygen};
 pub use layers::Layers;
 pub use policy::{AttestationKind, ImageScope, InvalidPolicy, InvalidScope, MaxAge, Policy, PolicyError, Requirement, Rule, Unmet};
+pub use present::{Present, present};
 pub use reason::Reason;
 pub use sign::{Outcome, Scope, SignReport, SignRequest, SignWarning, Signature, sign};
 pub use signer::Signer;

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::bundle::dsse;
-use super::bundle::referrer::{self, Attached};
+use super::bundle::referrer;
 use super::classic::rounds::{Job, Rounds, Settled};
 use super::classic::{Place, Wanted, identity};
 use super::subject::{Subject, subjects};
@@ -183,7 +183,7 @@ impl Signing<'_> {
     }
 
     fn write_bundle(&mut self, subject: &Subject) -> Result<(), TrustError> {
-        let (at, outcome) = ensure_bundle(self.request.store, subject, self.request.signer)?;
+        let (at, outcome) = ensure_bundle(self.request.store, subject, self.request.signer, &self.own)?;
         self.report.push(subject, Format::Bundle, None, ManifestRef::Digest(at), outcome);
         Ok(())
     }
@@ -192,14 +192,13 @@ impl Signing<'_> {
 /// The bundle in which this signer signs a manifest, written where there is none.
 ///
 /// Any bundle makes cosign, Kyverno and Conforma look at bundles alone, so whatever else is attached wants this one beside it.
-pub(super) fn ensure_bundle(store: &dyn Store, subject: &Subject, signer: &Signer) -> Result<(Digest, Outcome), TrustError> {
-    if let Some(found) = referrer::find(store, subject.digest(), &signer.trusted()?)? {
+/// `own` knows the signer's signatures again.
+pub(super) fn ensure_bundle(store: &dyn Store, subject: &Subject, signer: &Signer, own: &Trusted) -> Result<(Digest, Outcome), TrustError> {
+    if let Some(found) = referrer::find(store, subject.digest(), own)? {
         return Ok((found, Outcome::AlreadyThere));
     }
-    let bundle = signer.sign_statement(&dsse::signature_statement(subject.digest())?)?;
-    let signed = Attached::new(subject, dsse::COSIGN_SIGN, bundle)?;
-    signed.put(store)?;
-    Ok((signed.digest(), Outcome::Added))
+    let statement = dsse::signature_statement(subject.digest())?;
+    Ok((referrer::state(store, subject, signer, dsse::COSIGN_SIGN, &statement)?, Outcome::Added))
 }
 
 impl SignReport {

@@ -2,23 +2,13 @@
 //! cosign made.
 
 use std::fs;
-use std::io::Write as _;
-use std::process::{Output, Stdio};
+use std::process::Output;
 
 use modelcar::trust::Policy;
 use serde_json::{Value, json};
 
 use crate::support::verifiers::{Field, Host, REVIEW};
-use crate::support::{modelcar, need_python, repo_root, temp_dir};
-
-/// Judges each of the YAML texts that standard input lists.
-const JUDGE: &str = "
-import json, sys, yaml, jsonschema
-schema = json.load(open(sys.argv[1]))
-jsonschema.Draft202012Validator.check_schema(schema)
-validator = jsonschema.Draft202012Validator(schema)
-print(json.dumps([validator.is_valid(yaml.safe_load(text)) for text in json.load(sys.stdin)]))
-";
+use crate::support::{modelcar, repo_root, schemas, temp_dir};
 
 /// The examples in docs/policy.md.
 fn examples() -> Vec<String> {
@@ -108,13 +98,8 @@ fn the_program_takes_what_the_table_says() {
 
 #[test]
 fn the_schema_takes_what_the_table_says() {
-    let Some(python) = need_python() else { return };
     let texts: Vec<String> = table().into_iter().map(|(text, _)| text).collect();
-    let mut command = std::process::Command::new(python);
-    command.args(["-c", JUDGE]).arg(repo_root().join("docs/policy.schema.json"));
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(json!(texts).to_string().as_bytes()).unwrap();
-    let judged: Vec<bool> = serde_json::from_slice(&child.wait_with_output().unwrap().stdout).unwrap();
+    let Some(judged) = schemas::verdicts(&repo_root().join("docs/policy.schema.json"), &texts) else { return };
     for ((text, fine), judged) in table().into_iter().zip(judged) {
         assert_eq!(judged, fine, "{text}");
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use modelcar::exit_code;
-use modelcar::rollout::{Repository, RolloutError};
+use modelcar::rollout::{GitError, Repository};
 
 use crate::support::need;
 
@@ -164,7 +164,7 @@ fn says_how_to_introduce_oneself_and_lets_the_environment_do_it() {
     work.put("a.yaml", "a: 1\n");
     let head = work.head();
     let error = work.open().commit(&paths(&["a.yaml"]), "x").unwrap_err();
-    assert!(matches!(error, RolloutError::NoIdentity { .. }), "{error:?}");
+    assert!(matches!(error, GitError::NoIdentity { .. }), "{error:?}");
     assert!(error.hint().unwrap().contains("git config user.name"));
     assert_eq!(work.head(), head);
     let mut env = work.isolation();
@@ -197,7 +197,7 @@ fn calls_a_lock_held_by_another_git_a_conflict() {
     work.put("a.yaml", "a: 1\n");
     work.put(".git/index.lock", "");
     let error = work.open().commit(&paths(&["a.yaml"]), "x").unwrap_err();
-    assert!(matches!(error, RolloutError::Locked { .. }), "{error:?}");
+    assert!(matches!(error, GitError::Locked { .. }), "{error:?}");
     assert_eq!(error.exit_code(), exit_code::CONFLICT);
 }
 
@@ -207,7 +207,7 @@ fn refuses_to_edit_over_uncommitted_work() {
     work.open().ensure_committed(&paths(&["README"])).unwrap();
     work.put("README", "edited\n");
     let error = work.open().ensure_committed(&paths(&["README"])).unwrap_err();
-    assert!(matches!(&error, RolloutError::Uncommitted { files, .. } if files == "README"), "{error:?}");
+    assert!(matches!(&error, GitError::Uncommitted { files, .. } if files == "README"), "{error:?}");
 }
 
 #[test]
@@ -226,6 +226,7 @@ fn says_how_to_make_a_repository() {
     }
     let dir = tempfile::tempdir().unwrap();
     let error = Repository::open(dir.path()).unwrap_err();
-    assert!(matches!(error, RolloutError::NoWorkTree { .. }), "{error:?}");
-    assert_eq!(error.hint().unwrap(), format!("`git init {}` makes it a repository", dir.path().display()));
+    assert!(matches!(error, GitError::NoWorkTree { .. }), "{error:?}");
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("--gitops") && hint.contains(&format!("`git init {}`", dir.path().display())), "{hint}");
 }

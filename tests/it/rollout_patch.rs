@@ -16,16 +16,10 @@ const FORMS: [PatchForm; 4] = [PatchForm::Merge, PatchForm::Json6902, PatchForm:
 
 pub fn service(generation: Generation, delivery: Delivery) -> Service {
     Service {
-        name: "iris".parse().unwrap(),
-        namespace: None,
-        image: format!("quay.io:8443/acme/iris:v1.0@{DIGEST}").parse().unwrap(),
-        generation,
         delivery,
         format: ModelFormat { name: "onnx".to_owned(), version: Some("1".to_owned()) },
-        runtime: None,
         layout: Some(Runtime::Ovms),
-        args: Vec::new(),
-        annotations: BTreeMap::new(),
+        ..Service::new("iris".parse().unwrap(), format!("quay.io:8443/acme/iris:v1.0@{DIGEST}").parse().unwrap(), generation)
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use modelcar::kserve::{Delivery, Generation, Runtime};
 use modelcar::oci::Digest;
-use modelcar::rollout::{RolloutError, Service, SiteChange, SiteName, plan};
+use modelcar::rollout::{self, Planned, RolloutError, Service, SiteName, TreeChange};
 use serde_json::Value;
 
 use crate::rollout_patch::{expect_golden, service};
@@ -24,28 +24,36 @@ fn site(name: &str) -> SiteName {
     name.parse().unwrap()
 }
 
-fn roll_out(root: &Path, to: &str, service: &Service) -> SiteChange {
-    let change = plan(root, &site(to), service).unwrap();
-    change.write().unwrap();
-    change
+fn plan(root: &Path, to: &SiteName, service: &Service) -> Result<TreeChange, RolloutError> {
+    rollout::plan(root, to, service).map(|planned| planned.change)
 }
 
-fn put(root: &Path, path: &str, text: &str) {
+fn roll_out(root: &Path, to: &str, service: &Service) -> TreeChange {
+    roll_out_over(root, to, service).change
+}
+
+fn roll_out_over(root: &Path, to: &str, service: &Service) -> Planned {
+    let planned = rollout::plan(root, &site(to), service).unwrap();
+    planned.change.write().unwrap();
+    planned
+}
+
+pub fn put(root: &Path, path: &str, text: &str) {
     let path = root.join(path);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, text).unwrap();
 }
 
-fn get(root: &Path, path: &str) -> String {
+pub fn get(root: &Path, path: &str) -> String {
     std::fs::read_to_string(root.join(path)).unwrap()
 }
 
-fn changed(change: &SiteChange) -> Vec<&str> {
+fn changed(change: &TreeChange) -> Vec<&str> {
     change.files.iter().map(|file| file.path.to_str().unwrap()).collect()
 }
 
 /// What kustomize makes of a folder: `None` after saying that kubectl is missing.
-fn build(folder: &Path) -> Option<Vec<Value>> {
+pub fn build(folder: &Path) -> Option<Vec<Value>> {
     let done = Command::new(need("kubectl")?).arg("kustomize").arg(folder).output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     Some(serde_saphyr::from_multiple(std::str::from_utf8(&done.stdout).unwrap()).unwrap())
@@ -68,10 +76,10 @@ fn expect_built(root: &Path, to: &str, versions: &[&str]) {
 #[test]
 fn makes_a_working_site_out_of_nothing_and_leaves_it_alone_afterwards() {
     let dir = tempfile::tempdir().unwrap();
-    let change = roll_out(dir.path(), "edge-01", &iris("v1"));
+    let Planned { change, old_digest, .. } = roll_out_over(dir.path(), "edge-01", &iris("v1"));
     let (base, model, overlay) = ("sites/edge-01/base/iris.yaml", "sites/edge-01/models/iris.yaml", "sites/edge-01/kustomization.yaml");
     assert_eq!(changed(&change), [model, base, overlay]);
-    assert_eq!(change.old_digest, None);
+    assert_eq!(old_digest, None);
     expect_golden("site/kustomization.yaml", &get(dir.path(), overlay));
     expect_golden("site/models-iris.yaml", &get(dir.path(), model));
     expect_golden("site/base-iris.yaml", &get(dir.path(), base));
@@ -85,9 +93,9 @@ fn makes_a_working_site_out_of_nothing_and_leaves_it_alone_afterwards() {
 fn changes_two_lines_for_a_new_version() {
     let dir = tempfile::tempdir().unwrap();
     roll_out(dir.path(), "edge-01", &iris("v1"));
-    let change = roll_out(dir.path(), "edge-01", &iris("v2"));
+    let Planned { change, old_digest, .. } = roll_out_over(dir.path(), "edge-01", &iris("v2"));
     assert_eq!(changed(&change), ["sites/edge-01/models/iris.yaml"]);
-    assert_eq!(change.old_digest, Some(Digest::of(b"v1")));
+    assert_eq!(old_digest, Some(Digest::of(b"v1")));
     let diff = change.diff();
     let lines = |mark: char| diff.lines().filter(|line| line.starts_with(mark) && !line.starts_with(&mark.to_string().repeat(3))).count();
     assert_eq!((lines('-'), lines('+')), (2, 2), "{diff}");

@@ -4,7 +4,8 @@ use crate::support;
 use std::path::{Path, PathBuf};
 
 /// From the roof to the ground; `exit_code` is free for all.
-const ROOMS: [&str; 9] = ["cli", "report", "rollout", "trust", "image", "model", "kserve", "store", "oci"];
+const ROOMS: [&str; 12] =
+    ["cli", "report", "rollout", "model_registry", "cluster", "trust", "fetch", "image", "model", "kserve", "store", "oci"];
 
 /// More lines than this before a file's tests, and the file wants dividing.
 const MOST_LINES: usize = 400;

@@ -22,6 +22,7 @@ const FILE_PASSWORD: &str = "canary-file-password-Tz0kLr57";
 const FOLDER_PASSWORD: &str = "canary-folder-password-Ud9bNe36";
 const WRONG_PASSWORD: &str = "canary-wrong-password-Ph2vCs64";
 const WRONG_LOGIN: &str = "canary-wrong-login-Kf5yGa98";
+const TOKEN: &str = "canary-token-Wn6dXi25";
 
 /// Names and values.
 type Variables<'a> = &'a [(&'a str, &'a str)];
@@ -133,6 +134,7 @@ fn secrets() -> Vec<(&'static str, Vec<String>)> {
         ("the unencrypted key", forms(number)),
         ("the registry's password", forms(LOGIN.as_bytes())),
         ("the wrong password for the registry", forms(WRONG_LOGIN.as_bytes())),
+        ("the model registry's token", forms(TOKEN.as_bytes())),
     ]
 }
 
@@ -302,6 +304,34 @@ fn what_fails_shows_no_secret() {
     world.expect_no_leftovers();
 }
 
+/// Registries that repeat in all their words what they were sent.
+#[test]
+fn a_token_for_a_model_registry_is_not_repeated() {
+    let world = with_keys();
+    world.write("token", TOKEN);
+    world.write("two-tokens", &format!("{TOKEN} {TOKEN}"));
+    world.run(&format!("build {MODEL} -t quay.io/o/iris:v1 -o oci:layout"), &[], 0);
+    let register = "register oci:layout:quay.io/o/iris:v1 --registry-url";
+    let variable = ("MODELCAR_MODEL_REGISTRY_TOKEN", TOKEN);
+    for status in ["200 OK", "302 Found", "400 Bad Request", "401 Unauthorized", "403 Forbidden", "404 Not Found", "409 Conflict"] {
+        let url = format!("http://{}", answering(status));
+        world.run(&format!("{register} {url} --token-file secrets/token"), &[], 1);
+        world.run(&format!("{register} {url}"), &[variable], 1);
+    }
+    world.run(&format!("{register} http://127.0.0.1:1 --token-file secrets/two-tokens"), &[], 1);
+    world.run(&format!("{register} http://registry.invalid --tls-verify=false"), &[variable], 1);
+    let stalled = Stalled::start();
+    world.run_against(&stalled, &format!("{register} http://HOST --token-file secrets/token"), &[]);
+    world.run_against(&stalled, &format!("{register} http://HOST"), &[variable]);
+    // what a file of settings should not have, no message repeats
+    fs::write(world.path("secrets/modelcar.toml"), format!("[model-registry]\ntoken = \"{TOKEN}\"\n")).unwrap();
+    world.run("config", &[("MODELCAR_CONFIG", "secrets/modelcar.toml")], 2);
+    fs::write(world.path("secrets/modelcar.toml"), format!("[gitops]\nurl = \"https://{TOKEN}@git.example.com/x\"\n")).unwrap();
+    world.run("config", &[("MODELCAR_CONFIG", "secrets/modelcar.toml")], 2);
+    world.expect_clean(world.home.path());
+    world.expect_no_leftovers();
+}
+
 /// `--key env://$COSIGN_PRIVATE_KEY`: the shell has put the key on the command line already, so at least no log repeats it.
 #[test]
 fn a_key_on_the_command_line_is_not_repeated() {
@@ -332,6 +362,7 @@ fn the_process_list_shows_no_secret() {
     for (line, variables) in lines {
         world.run_against(&stalled, &line.replace("MODEL", MODEL).replace("AUTH", "--authfile secrets/auth.json"), variables);
     }
+    world.run_against(&stalled, "login HOST -u ci --token-file secrets/file-password", &[]);
 }
 
 /// A search that finds nothing proves nothing unless it can find.

@@ -17,11 +17,15 @@ dash              dash
 docker-registry   docker-registry
 git               git
 libarchive-tools  bsdtar
+openssh-client    ssh-keygen
+openssh-server    sshd
 openssl           openssl
+prometheus        promtool
 qemu-user-static  qemu-aarch64-static
 runc              runc
 shellcheck        shellcheck
 skopeo            skopeo
+strace            strace
 umoci             umoci
 util-linux        setpriv
 '

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs requirements.txt into .venv at the repository root, and what must not be mixed with it into folders of .peers/python:
-# kserve, mlserver, sigstore, attestations and the two model signers as wholes, and each line of requirements-older.txt as
+# kserve, kubernetes, mlserver, sigstore, attestations, model-registry, huggingface-hub and the two model signers as wholes, and each line of requirements-older.txt as
 # NAME-VERSION. Needs no arguments.
 #
 # PYTHON=python3.13 chooses the interpreter (3.11 or newer). Wheels only: nothing is compiled.
@@ -59,7 +59,7 @@ install_beside() {
 }
 
 install_venv
-for name in kserve mlserver sigstore attestations model-signing rh-model-signing; do
+for name in kserve kubernetes mlserver sigstore attestations model-registry model-signing rh-model-signing huggingface-hub; do
   mapfile -t packages < <(listed "requirements-$name.txt")
   install_beside "$name" "${packages[@]}"
 done

@@ -2,9 +2,10 @@ use std::path::Path;
 
 use super::*;
 use crate::image::base::read_config;
-use crate::image::copy::copy;
+use crate::image::copy::{Companions, Original, copy};
 use crate::image::inspect::inspect;
 use crate::image::platforms::images;
+use crate::image::transfer::Previous;
 use crate::kserve::Runtime;
 use crate::model::ReadOptions;
 use crate::oci::{ContainerConfig, Descriptor, Digest, ImageManifest, Manifest, Platform, media_type};
@@ -28,7 +29,7 @@ fn build(dir: &Path, files: &[(&str, usize)], base: Base) -> (std::sync::Arc<dyn
     let labels = Annotations::from([("team".to_owned(), "edge".to_owned())]);
     let spec = ImageSpec::of(&model, layout, base, own, labels, Timestamp::from_seconds(1_700_000_000));
     let store = LayoutStore::open(&dir.join("layout"), Access::Write).unwrap();
-    let built = Build::new(spec).run(&store, &[ManifestRef::Tag("v1".to_owned())], &Watch::silent()).unwrap();
+    let built = Build::new(spec).run(&store, &[ManifestRef::Tag("v1".to_owned())], &Transfer::default(), &Watch::silent()).unwrap();
     (std::sync::Arc::new(store), built)
 }
 
@@ -148,7 +149,12 @@ fn a_copy_is_the_same_image_with_all_that_speaks_about_it() {
     from.put_manifest(&artifact(None), &tag).unwrap();
 
     let to = LayoutStore::open(&dir.path().join("copy"), Access::Write).unwrap();
-    let copied = copy(&from, built.index(), &to, &[ManifestRef::Tag("v2".to_owned())], union, &Watch::silent()).unwrap();
+    let tagged = [ManifestRef::Tag("v2".to_owned())];
+    let copy_to = |to: &LayoutStore, companions: Companions| {
+        let original = Original { store: &from, repository: None, manifest: built.index(), companions };
+        copy(&original, to, &tagged, union, &Transfer::default(), &Watch::silent()).unwrap()
+    };
+    let copied = copy_to(&to, Companions::Along);
     let found: Vec<(Digest, &ManifestRef)> = copied.companions.iter().map(|found| (found.subject, &found.at)).collect();
     let [first, second] = [&referrer, &of_the_referrer].map(|raw| ManifestRef::Digest(raw.digest()));
     assert_eq!(found, [(subject.digest, &tag), (subject.digest, &first), (referrer.digest(), &second)]);
@@ -159,12 +165,23 @@ fn a_copy_is_the_same_image_with_all_that_speaks_about_it() {
     assert_eq!(to.referrers(&referrer.digest()).unwrap().len(), 1);
     assert_eq!(inspect(&to, built.index()).unwrap(), inspect(from.as_ref(), built.index()).unwrap());
 
-    let again = copy(&from, built.index(), &to, &[ManifestRef::Tag("v2".to_owned())], union, &Watch::silent()).unwrap();
-    assert_eq!(again.sent_bytes(), 0);
+    assert_eq!(copy_to(&to, Companions::Along).sent_bytes(), 0);
+
+    let bare = LayoutStore::open(&dir.path().join("bare"), Access::Write).unwrap();
+    let alone = copy_to(&bare, Companions::LeftBehind);
+    assert_eq!((alone.companions.len(), alone.left_behind), (0, copied.companions));
+    assert_eq!(bare.tags().unwrap(), ["v2"]);
+    assert_eq!(bare.referrers(&subject.digest).unwrap(), []);
 }
 
 #[test]
 fn a_build_that_fails_moves_no_tag() {
+    for previous in [Previous::Unknown, Previous::Layers(Vec::new())] {
+        fails_and_moves_no_tag(&Transfer { previous, ..Transfer::default() });
+    }
+}
+
+fn fails_and_moves_no_tag(transfer: &Transfer) {
     let dir = tempfile::tempdir().unwrap();
     let (store, before) = build(dir.path(), &FILES, Base::none(&platforms()));
     let model = crate::model::read(&dir.path().join("model"), &ReadOptions::default()).unwrap();
@@ -172,7 +189,7 @@ fn a_build_that_fails_moves_no_tag() {
     let spec = ImageSpec::of(&model, layout, Base::none(&platforms()), Annotations::new(), Annotations::new(), Timestamp::default());
     std::fs::write(dir.path().join("model/z.bin"), "changed since it was read").unwrap();
     let tag = ManifestRef::Tag("v1".to_owned());
-    let error = Build::new(spec).run(store.as_ref(), std::slice::from_ref(&tag), &Watch::silent()).unwrap_err();
+    let error = Build::new(spec).run(store.as_ref(), std::slice::from_ref(&tag), transfer, &Watch::silent()).unwrap_err();
     assert!(matches!(error, ImageError::Reading(_)), "{error:?}");
     assert_eq!(store.get_manifest(&tag).unwrap(), *before.index());
 }

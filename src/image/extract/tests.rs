@@ -7,6 +7,8 @@ use crate::oci::{ImageManifest, ManifestRef, media_type};
 use crate::store::layout::LayoutStore;
 use crate::store::{Access, Store};
 
+const FOUR: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
+
 struct Bench {
     home: tempfile::TempDir,
     store: LayoutStore,
@@ -33,7 +35,7 @@ impl Bench {
 
     fn extract(&self, layers: &[Vec<u8>]) -> Result<Extracted, ImageError> {
         let layers: Vec<_> = layers.iter().map(|layer| (media_type::LAYER_TAR, layer.clone())).collect();
-        extract(&self.store, &self.image(&layers), None, &self.out())
+        extract(&self.store, &self.image(&layers), None, &self.out(), FOUR)
     }
 
     fn out(&self) -> PathBuf {
@@ -65,7 +67,7 @@ fn reads_what_other_tools_write() {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(&dotted).unwrap();
     let raw = bench.image(&[(media_type::DOCKER_LAYER_GZIP, gzip.finish().unwrap())]);
-    assert_eq!(extract(&bench.store, &raw, None, &bench.out()).unwrap().files, 4);
+    assert_eq!(extract(&bench.store, &raw, None, &bench.out(), FOUR).unwrap().files, 4);
     for (name, content) in [("a", "a"), ("b", "b"), ("c", "a"), ("d", "a")] {
         assert_eq!(std::fs::read_to_string(bench.out().join(name)).unwrap(), content);
     }
@@ -136,7 +138,7 @@ fn a_flipped_byte_is_a_wrong_digest_wherever_it_is() {
         let mut changed = layer;
         changed[place] ^= 1;
         std::fs::write(blob, changed).unwrap();
-        let error = extract(&bench.store, &raw, None, &bench.out()).unwrap_err();
+        let error = extract(&bench.store, &raw, None, &bench.out(), FOUR).unwrap_err();
         assert_eq!(error.exit_code(), crate::exit_code::REFUSED, "{place}: {error:?}");
     }
 }
@@ -173,7 +175,7 @@ fn a_layer_with_another_digest_leaves_nothing() {
     let mut changed = layer;
     changed[70_000] ^= 1;
     std::fs::write(blob, changed).unwrap();
-    let error = extract(&bench.store, &raw, None, &bench.out()).unwrap_err();
+    let error = extract(&bench.store, &raw, None, &bench.out(), FOUR).unwrap_err();
     assert_eq!(error.exit_code(), crate::exit_code::REFUSED, "{error:?}");
     assert_eq!(bench.left(), Vec::<String>::new());
 }
@@ -210,4 +212,78 @@ fn an_image_without_models_says_so() {
     let bench = Bench::new();
     assert!(matches!(bench.extract(&[Tar::default().file("bin/sh", b"x").end()]), Err(ImageError::NoModels)));
     assert_eq!(bench.left(), Vec::<String>::new());
+}
+
+/// Every file and link below a folder, with what is in it.
+fn tree(dir: &Path) -> Vec<(String, String)> {
+    let entries = walkdir::WalkDir::new(dir).sort_by_file_name().into_iter().map(Result::unwrap);
+    let content = |path: &Path| match std::fs::read_link(path) {
+        Ok(target) => format!("-> {}", target.display()),
+        Err(_) => std::fs::read_to_string(path).unwrap_or_default(),
+    };
+    entries.map(|entry| (entry.path().strip_prefix(dir).unwrap().display().to_string(), content(entry.path()))).collect()
+}
+
+#[test]
+fn however_many_layers_are_unpacked_at_once_the_result_is_that_of_one_after_the_other() {
+    let big = |fill: u8| vec![fill; 400_000];
+    let layers = [
+        Tar::default().file("models/a", &big(b'a')).file("models/d/x", b"x").file("models/keep", b"0").link("models/l", "a").end(),
+        Tar::default().file("models/a", b"second").other("models/h", b'1', "models/keep").file("models/.wh.d", b"").end(),
+        Tar::default().file("models/d/y", &big(b'y')).file("models/l", b"no link any more").end(),
+        Tar::default().file("models/a", &big(b'z')).file("models/d/.wh..wh..opq", b"").file("models/d/z", b"z").end(),
+        Tar::default().file("models/keep", b"4").file("models/d2/f", b"f").link("models/d2/g", "f").end(),
+        Tar::default().directory("models/keep").file("models/keep/in", b"a folder now").file("models/d2/g", b"g").end(),
+    ];
+    let mut outcomes = Vec::new();
+    for parallel in [1, 2, 6, 6, 6] {
+        let bench = Bench::new();
+        let named: Vec<_> = layers.iter().map(|layer| (media_type::LAYER_TAR, layer.clone())).collect();
+        let raw = bench.image(&named);
+        extract(&bench.store, &raw, None, &bench.out(), NonZeroUsize::new(parallel).unwrap()).unwrap();
+        outcomes.push(tree(&bench.out()));
+    }
+    assert!(outcomes.windows(2).all(|pair| pair[0] == pair[1]));
+    let zs = "z".repeat(400_000);
+    let expected = [
+        ("", ""),
+        ("a", zs.as_str()),
+        ("d", ""),
+        ("d/z", "z"),
+        ("d2", ""),
+        ("d2/f", "f"),
+        ("d2/g", "g"),
+        ("h", "0"),
+        ("keep", ""),
+        ("keep/in", "a folder now"),
+        ("l", "no link any more"),
+    ];
+    let found: Vec<_> = outcomes[0].iter().map(|(path, content)| (path.as_str(), content.as_str())).collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn no_layer_reaches_through_a_link_of_a_lower_one() {
+    let link = || Tar::default().file("models/b/c", b"x").link("models/a", "b").end();
+    for upper in [
+        Tar::default().file("models/a/evil", b"x"),
+        Tar::default().link("models/a/evil", "c"),
+        Tar::default().other("models/a/evil", b'1', "models/b/c"),
+    ] {
+        let bench = Bench::new();
+        assert!(matches!(bench.extract(&[link(), upper.end()]), Err(ImageError::Entry { .. })));
+        assert_eq!(bench.left(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn the_error_that_is_told_is_the_one_that_stopped_the_others() {
+    for _ in 0..5 {
+        let bench = Bench::new();
+        let good = |name: &str| Tar::default().file(&format!("models/{name}"), &vec![1; 1 << 20]).end();
+        let bad = Tar::default().other("models/x", b'3', "").end();
+        let error = bench.extract(&[good("a"), good("b"), bad, good("c"), good("d")]).unwrap_err();
+        assert!(matches!(error, ImageError::Entry { .. }), "{error:?}");
+        assert_eq!(bench.left(), Vec::<String>::new());
+    }
 }

@@ -2,6 +2,7 @@ use std::process::{Command, Stdio};
 
 use super::*;
 use crate::image::hash::hash;
+use crate::image::transfer::Known;
 use crate::model::{ModelFile, ReadOptions};
 use crate::oci::Digest;
 
@@ -48,7 +49,7 @@ fn an_outline_begins_wherever_it_is_asked_to_and_reads_no_file() {
 fn hashing_and_reading_see_the_same_bytes() {
     let (_dir, tar) = bench(&SIZES);
     let hashed = std::sync::atomic::AtomicU64::new(0);
-    let digests = hash(&tar, &|bytes| {
+    let digests = hash(&tar, &Known::default(), &|bytes| {
         hashed.fetch_add(bytes, std::sync::atomic::Ordering::Relaxed);
         Ok(())
     })
@@ -102,6 +103,6 @@ fn a_file_that_changes_meanwhile_is_an_error_and_never_a_wrong_layer() {
         reader.read_exact(&mut start).unwrap();
         change(&dir.path().join("big"));
         assert!(io::copy(&mut reader, &mut io::sink()).is_err(), "{name}: reading");
-        assert!(hash(&tar, &|_| Ok(())).is_err(), "{name}: hashing");
+        assert!(hash(&tar, &Known::default(), &|_| Ok(())).is_err(), "{name}: hashing");
     }
 }

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use super::{Links, ModelError, ModelFile, ReadOptions};
 pub use hub::{HubOrigin, origin as hub_origin};
 use links::LinkRule;
+pub use names::litter;
 use selection::Selection;
 
 /// More files than this is no model, but somebody's home directory.

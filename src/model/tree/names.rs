@@ -30,7 +30,7 @@ fn objection(name: &str) -> Option<&'static str> {
 }
 
 /// Why the file or folder at this place is left out: what tools and systems leave behind, and no server reads.
-pub(super) fn litter(path: &str) -> Option<&'static str> {
+pub fn litter(path: &str) -> Option<&'static str> {
     let name = path.rsplit('/').next().unwrap_or(path);
     let why = match name {
         _ if name.starts_with(".git") => "version control",

@@ -124,6 +124,22 @@ impl Store for ArchiveStore {
         Ok(())
     }
 
+    fn put_new_blob(&self, size: u64, source: &dyn BlobSource) -> Result<Digest, StoreError> {
+        self.check_writable()?;
+        let source = source.open().map_err(|source| StoreError::Unhashed { size, source })?;
+        let mut state = self.state();
+        let before = state.draft(&self.file)?.end();
+        let appended = state.draft(&self.file)?.append_new_blob(size, source);
+        let (digest, extent) = appended.map_err(|error| error.at_new(size, &self.file))?;
+        if state.tar.size_of(&digest) == Some(size) {
+            // It was not as new as it was thought to be.
+            state.draft(&self.file)?.cut_back(before);
+        } else {
+            state.tar.insert(digest, extent);
+        }
+        Ok(digest)
+    }
+
     fn get_blob(&self, blob: &Descriptor) -> Result<Box<dyn Read + Send>, StoreError> {
         Ok(Box::new(VerifiedReader::new(self.slice(blob)?, blob)))
     }

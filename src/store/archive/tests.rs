@@ -140,6 +140,27 @@ fn leaves_nothing_of_a_faulty_source() {
 }
 
 #[test]
+fn a_new_blob_gives_the_archive_that_a_known_one_gives() {
+    let (_dir, file, store) = archive();
+    let (_other_dir, other_file, other) = archive();
+    for (name, blob, source) in faulty_sources().into_iter().filter(|(name, ..)| *name != "changed") {
+        assert!(matches!(store.put_new_blob(blob.size, source.as_ref()), Err(StoreError::Unhashed { .. })), "{name}");
+    }
+    for bytes in [vec![7; 400_000], b"small".to_vec(), Vec::new()] {
+        let blob = put(&other, "", &bytes);
+        for time in ["first", "second"] {
+            assert_eq!(store.put_new_blob(blob.size, &bytes).unwrap(), blob.digest, "{time} time");
+        }
+        assert_eq!(read_all(&store, &blob).unwrap(), bytes);
+    }
+    put_image(&store, "a", "v1");
+    put_image(&other, "a", "v1");
+    store.commit().unwrap();
+    other.commit().unwrap();
+    assert!(fs::read(file).unwrap() == fs::read(other_file).unwrap());
+}
+
+#[test]
 fn overwrites_nobody_elses_archive() {
     let (dir, file, store) = archive();
     let rival = writer(&file);

@@ -77,6 +77,19 @@ impl DraftTar {
         self.append(&blob_path(&blob.digest), blob.size, |file| files::copy_blob(blob, source, file))
     }
 
+    /// Adds a blob whose digest is not known yet. Where that fails, the draft is as before.
+    ///
+    /// Its name is as long as any other's, so the header can be written again once the name is known.
+    pub(super) fn append_new_blob(&mut self, size: u64, source: Box<dyn Read + Send>) -> Result<(Digest, Extent), CopyError> {
+        let (start, mut digest) = (self.end, Digest::of(b""));
+        let extent = self.append(&blob_path(&digest), size, |file| {
+            digest = files::copy_new_blob(size, source, file)?;
+            Ok::<_, CopyError>(())
+        })?;
+        self.write_header(start, &blob_path(&digest), size).inspect_err(|_| self.cut_back(start))?;
+        Ok((digest, extent))
+    }
+
     /// Adds the table of contents and the end, and gives the archive its name.
     pub(super) fn finish(mut self, index: &[u8], path: &Path, replaced: &Stamp) -> io::Result<()> {
         self.append_bytes("index.json", index)?;
@@ -95,11 +108,21 @@ impl DraftTar {
         let start = self.end;
         let written = self.write_entry(path, size, content);
         if written.is_err() {
-            // Gives the space back. Should it fail too, the next entry is written over the rest of this one.
-            let truncated = self.draft.file().set_len(start);
-            tracing::debug!(?truncated, "dropped an entry that failed");
+            self.cut_back(start);
         }
         written
+    }
+
+    /// Behind the last whole entry, in bytes.
+    pub(super) fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Drops what was written behind this place, and gives the space back. Should that fail, the next entry is written over it.
+    pub(super) fn cut_back(&mut self, end: u64) {
+        self.end = end;
+        let truncated = self.draft.file().set_len(end);
+        tracing::debug!(?truncated, "dropped an entry");
     }
 
     fn write_entry<E: From<io::Error>>(
@@ -109,14 +132,20 @@ impl DraftTar {
         content: impl FnOnce(&File) -> Result<(), E>,
     ) -> Result<Extent, E> {
         let mut file = self.draft.file();
-        let header = header(path, EntryKind::File { size, executable: false }, 0);
-        file.seek(SeekFrom::Start(self.end))?;
-        file.write_all(&header)?;
+        let offset = self.write_header(self.end, path, size)?;
         content(file)?;
         io::copy(&mut io::repeat(0).take(padding(size)), &mut file)?;
-        let offset = self.end + header.len() as u64;
         self.end = file.stream_position()?;
         Ok(Extent { offset, size })
+    }
+
+    /// Where it ends, in bytes.
+    fn write_header(&self, at: u64, path: &str, size: u64) -> io::Result<u64> {
+        let mut file = self.draft.file();
+        let header = header(path, EntryKind::File { size, executable: false }, 0);
+        file.seek(SeekFrom::Start(at))?;
+        file.write_all(&header)?;
+        Ok(at + header.len() as u64)
     }
 }
 

@@ -35,9 +35,9 @@ impl LayoutStore {
     /// A [`LayoutError`] where there is no layout to read, or where writing one would mix it with other files.
     pub fn open(dir: &Path, access: Access) -> Result<Self, StoreError> {
         let store = Self { dir: dir.to_owned(), access, prepared: Mutex::new(false) };
-        match store.read_small("oci-layout")? {
+        match store.version()? {
             Some(bytes) => index::check_version(&store.name(), &bytes)?,
-            None if access == Access::Write => store.check_vacant()?,
+            None if access == Access::Write => {}
             None => return Err(store.absent().into()),
         }
         store.index()?;
@@ -54,18 +54,25 @@ impl LayoutStore {
         }
     }
 
-    /// A layout may begin where nothing is, or in an empty directory, or where a writer was killed before its first file.
-    fn check_vacant(&self) -> Result<(), StoreError> {
-        let entries = match fs::read_dir(&self.dir) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Err(self.absent().into()),
-            Err(error) => return Err(StoreError::io("read", &self.dir)(error)),
-        };
-        if entries.flatten().all(|entry| files::is_draft(&entry.file_name())) {
-            return Ok(());
+    /// The file `oci-layout`; a writer, who may do without, is refused where other files are.
+    fn version(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        let found = self.read_small("oci-layout")?;
+        if found.is_some() || self.access == Access::Read || self.is_vacant()? {
+            return Ok(found);
         }
-        Err(LayoutError::Occupied { path: self.dir.clone() }.into())
+        // Looked for once more: the files may be of another writer who has begun in between, and this one comes first.
+        let begun = self.read_small("oci-layout")?;
+        begun.map(Some).ok_or_else(|| LayoutError::Occupied { path: self.dir.clone() }.into())
+    }
+
+    /// A layout may begin where nothing is, or in an empty directory, or where a writer was killed before its first file.
+    fn is_vacant(&self) -> Result<bool, StoreError> {
+        match fs::read_dir(&self.dir) {
+            Ok(entries) => Ok(entries.flatten().all(|entry| files::is_draft(&entry.file_name()))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => Err(self.absent().into()),
+            Err(error) => Err(StoreError::io("read", &self.dir)(error)),
+        }
     }
 
     fn blobs(&self) -> PathBuf {
@@ -106,8 +113,7 @@ impl LayoutStore {
 
     /// `oci-layout` comes first: with it, the directory is known as a layout that may be completed.
     fn make_skeleton(&self) -> Result<(), StoreError> {
-        if self.read_small("oci-layout")?.is_none() {
-            self.check_vacant()?;
+        if self.version()?.is_none() {
             self.write_small("oci-layout", index::OCI_LAYOUT)?;
         }
         if self.read_small("index.json")?.is_none() {
@@ -187,6 +193,17 @@ impl Store for LayoutStore {
         let draft = Draft::create_in(&self.blobs()).map_err(StoreError::io("write", &path))?;
         files::copy_blob(blob, files::open_source(blob, source)?, draft.file()).map_err(|error| error.at(blob, &path))?;
         draft.publish(&path).map_err(StoreError::io("write", path))
+    }
+
+    /// Hashed while it is written: the draft takes the digest for its name. A blob of that name, perhaps a damaged one, is replaced.
+    fn put_new_blob(&self, size: u64, source: &dyn BlobSource) -> Result<Digest, StoreError> {
+        self.prepare()?;
+        let source = source.open().map_err(|source| StoreError::Unhashed { size, source })?;
+        let draft = Draft::create_in(&self.blobs()).map_err(StoreError::io("write", self.blobs()))?;
+        let digest = files::copy_new_blob(size, source, draft.file()).map_err(|error| error.at_new(size, &self.blobs()))?;
+        let path = self.blob(&digest);
+        draft.publish(&path).map_err(StoreError::io("write", path))?;
+        Ok(digest)
     }
 
     fn get_blob(&self, blob: &Descriptor) -> Result<Box<dyn Read + Send>, StoreError> {

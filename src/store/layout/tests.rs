@@ -118,6 +118,24 @@ fn leaves_nothing_of_a_faulty_source() {
 }
 
 #[test]
+fn a_new_blob_is_named_by_the_bytes_that_came_and_leaves_nothing_where_they_did_not() {
+    let (dir, store) = layout();
+    put(&store, "", b"first");
+    let before = files_in(dir.path());
+    for (name, blob, source) in faulty_sources().into_iter().filter(|(name, ..)| *name != "changed") {
+        let error = store.put_new_blob(blob.size, source.as_ref()).unwrap_err();
+        assert!(matches!(error, StoreError::Unhashed { size: 400_000, .. }), "{name}: {error}");
+        assert_eq!(files_in(dir.path()), before, "{name}");
+    }
+    for bytes in [vec![7; 400_000], b"first".to_vec(), Vec::new()] {
+        let blob = Descriptor::of("", &bytes);
+        assert_eq!(store.put_new_blob(blob.size, &bytes).unwrap(), blob.digest);
+        assert_eq!(read_all(&store, &blob).unwrap(), bytes);
+    }
+    assert_eq!(files_in(dir.path()).len(), before.len() + 2);
+}
+
+#[test]
 fn replaces_a_blob_that_another_tool_cut_short() {
     let (dir, store) = layout();
     let blob = put(&store, "", b"whole");
@@ -342,4 +360,18 @@ fn refuses_manifests_that_it_could_not_read_again() {
     assert!(matches!(store.put_manifest(&RawManifest::index(&big).unwrap(), &tag("v1")), Err(StoreError::TooLarge { .. })));
     let strange = ImageManifest { media_type: "text/plain".into(), ..ImageManifest::new(put(&store, "", b"c"), Vec::new()) };
     assert!(matches!(store.put_manifest(&RawManifest::image(&strange).unwrap(), &tag("v1")), Err(StoreError::Manifest(_))));
+}
+
+/// One writer begins while another looks: it sees files that were not there a moment ago.
+#[test]
+fn a_writer_does_not_take_another_who_begins_for_a_stranger() {
+    for _ in 0..40 {
+        let dir = tempdir().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| put(&writer(dir.path()), "", b"x"));
+            while !dir.path().join("blobs").exists() {
+                writer(dir.path());
+            }
+        });
+    }
 }

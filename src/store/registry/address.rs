@@ -34,7 +34,12 @@ pub(super) struct Address {
 impl Address {
     /// Docker Hub's API is not at its name, and its one-word repositories are in `library/`.
     pub(super) fn new(reference: &Reference) -> Self {
-        let (registry, repository) = (reference.registry().to_owned(), reference.repository().to_owned());
+        Self::of(reference.registry(), reference.repository())
+    }
+
+    /// The same; the repository may be empty where only the registry matters.
+    pub(super) fn of(registry: &str, repository: &str) -> Self {
+        let (registry, repository) = (registry.to_owned(), repository.to_owned());
         if !matches!(registry.as_str(), "docker.io" | "index.docker.io") {
             return Self { host: registry.clone(), registry, repository };
         }

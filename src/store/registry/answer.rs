@@ -50,6 +50,25 @@ fn line(entry: &Entry) -> String {
     }
 }
 
+/// The headers in which registries tell about a limit and its end: Docker Hub's, GitHub's, and those of
+/// <https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/>.
+const LIMITS: [&str; 8] = [
+    "Retry-After",
+    "RateLimit",
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+];
+
+/// What an answer's headers say about limits, in one line; mostly empty.
+pub(super) fn limits<'a>(header: impl Fn(&str) -> Option<&'a str>) -> String {
+    let said = |name: &&str| header(name).map(|value| format!("{name}: {}", printable(value)));
+    printable(&LIMITS.iter().filter_map(said).collect::<Vec<_>>().join(", "))
+}
+
 /// Cuts a foreign text and makes one line without control characters of it: terminals obey them.
 pub(super) fn printable(text: &str) -> String {
     let clean: String = text.trim().chars().take(MAX_MESSAGE).map(|c| if is_legible(c) { c } else { ' ' }).collect();
@@ -79,6 +98,14 @@ mod tests {
         ] {
             assert_eq!(complaint(body.as_bytes()), Complaint { code: code.to_owned(), text: text.to_owned() }, "{body}");
         }
+    }
+
+    #[test]
+    fn tells_what_headers_say_about_limits() {
+        let hub = [("Retry-After", "60"), ("RateLimit-Limit", "100;w=21600"), ("RateLimit-Remaining", "0;w=21600\u{1b}[2J"), ("Date", "x")];
+        let header = |name: &str| hub.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+        assert_eq!(limits(header), "Retry-After: 60, RateLimit-Limit: 100;w=21600, RateLimit-Remaining: 0;w=21600 [2J");
+        assert_eq!(limits(|_| None), "");
     }
 
     #[test]

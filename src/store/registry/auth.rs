@@ -18,6 +18,8 @@ use super::{RegistryError, location};
 
 /// More challenges than any registry sends.
 const MAX_CHALLENGES: usize = 16;
+/// More scopes than any challenge names.
+const MAX_SCOPES: usize = 16;
 
 /// What a request needs to be allowed: `repository:org/model:pull,push`, and later the source of a mount.
 pub(super) type Scopes = Vec<String>;
@@ -58,6 +60,17 @@ impl Auth {
         Self { address, places, state: Mutex::default() }
     }
 
+    /// The same for a log-in that is in no file yet.
+    pub(super) fn of(address: Address, credential: Credential) -> Self {
+        let state = State { lookup: Lookup::Done(Some(credential)), ..State::default() };
+        Self { address, places: Vec::new(), state: Mutex::new(state) }
+    }
+
+    /// How the registry asked to log in: `bearer`, `basic`; `None` where it asked for nothing.
+    pub(super) fn asked(&self) -> Option<String> {
+        self.lock().challenge.as_ref().map(|challenge| challenge.scheme.clone())
+    }
+
     /// The `Authorization` header for a request; `None` where the registry asked for none.
     ///
     /// The lock is held while a token is fetched: threads that need the same one wait for it instead of asking too.
@@ -78,11 +91,17 @@ impl Auth {
     }
 
     /// Takes note of a 401. `sent` is the header that was refused: where another thread has a newer one already, it stays.
+    ///
+    /// Gateways refuse an old token without a word about how to get a new one: then what was said before still holds.
     pub(super) fn challenged(&self, response: &Response, sent: Option<&HeaderValue>) -> Result<(), RegistryError> {
-        let challenge = self.pick(response)?;
+        let picked = self.pick(response);
         let mut state = self.lock();
         state.tokens.retain(|_, token| Some(&token.header) != sent);
-        state.challenge = Some(challenge);
+        match picked {
+            Ok(challenge) => state.challenge = Some(challenge),
+            Err(error) if state.challenge.is_none() => return Err(error),
+            Err(_) => {}
+        }
         Ok(())
     }
 
@@ -125,8 +144,8 @@ impl Auth {
 
     fn basic(&self, credential: Option<&Credential>) -> Result<Option<HeaderValue>, RegistryError> {
         match credential.map(|credential| &credential.login) {
-            Some(Login::Password { user, password }) => Ok(token::basic(user, password)),
-            Some(Login::Identity(_)) | None => Err(RegistryError::Unauthorized {
+            Some(Login::Password { user, password } | Login::Identity { basic: (user, password), .. }) => Ok(token::basic(user, password)),
+            None => Err(RegistryError::Unauthorized {
                 registry: self.address.registry.clone(),
                 who: who(credential),
                 message: "it asks for a user and a password".to_owned(),
@@ -146,14 +165,42 @@ impl Auth {
             return Err(RegistryError::BadChallenge { registry: self.address.registry.clone(), reason });
         };
         let realm = location::realm(api, realm)?;
-        let mut scopes = scopes.clone();
-        let wanted = challenge.get("scope").map(str::to_owned);
-        scopes.extend(wanted.filter(|wanted| !scopes.contains(wanted)));
+        let wanted = challenge.get("scope").unwrap_or_default().split_ascii_whitespace().take(MAX_SCOPES).map(str::to_owned);
+        let others: Vec<String> = wanted.filter(|wanted| !covers(scopes, wanted)).collect();
+        let scopes = scopes.iter().cloned().chain(others).collect();
         Ok(TokenRequest { registry: &self.address.registry, realm, service: challenge.get("service"), scopes, credential })
     }
+}
+
+/// Whether what is asked for anyway includes a scope that a challenge names, whatever the order of its actions.
+fn covers(scopes: &Scopes, wanted: &str) -> bool {
+    let Some((resource, actions)) = wanted.rsplit_once(':') else { return scopes.iter().any(|scope| scope == wanted) };
+    let of_it = scopes.iter().filter_map(|scope| scope.rsplit_once(':')).filter(|(known, _)| *known == resource);
+    let has: Vec<&str> = of_it.flat_map(|(_, actions)| actions.split(',')).collect();
+    actions.split(',').all(|action| has.contains(&action))
 }
 
 /// Whose credentials these are, for messages.
 pub(super) fn who(credential: Option<&Credential>) -> String {
     credential.map_or_else(|| "anonymous access".to_owned(), Credential::who)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_that_is_asked_for_anyway_is_not_asked_for_twice() {
+        let scopes = vec!["repository:a/b:pull,push".to_owned(), "repository:c:pull".to_owned()];
+        for (wanted, covered) in [
+            ("repository:a/b:push,pull", true),
+            ("repository:a/b:pull", true),
+            ("repository:a/b:delete,pull", false),
+            ("repository:c:pull,push", false),
+            ("repository:a:pull", false),
+            ("aws", false),
+        ] {
+            assert_eq!(covers(&scopes, wanted), covered, "{wanted}");
+        }
+    }
 }

@@ -9,12 +9,14 @@ use url::Url;
 
 use super::RegistryError;
 use super::address::{Address, Scheme};
-use super::answer::complaint;
+use super::answer::{complaint, limits};
 use super::auth::{Auth, Scopes};
-use super::body::Feed;
+use super::body::Portion;
 use super::location::{self, shown};
+use super::pace::Pace;
 use super::retry::{Failure, Retry, Trouble, is_transient};
 use super::transport::{Request, Response, Transport};
+use crate::stop;
 use crate::store::StoreError;
 
 /// Object stores redirect once or twice.
@@ -33,6 +35,8 @@ pub(super) struct Call {
 
 #[derive(Clone, Debug)]
 enum Target {
+    /// `/v2/` itself.
+    Api,
     /// Below `/v2/NAME/`.
     Path(String),
     /// As the registry gave it.
@@ -43,6 +47,11 @@ impl Call {
     /// A request for `/v2/NAME/path`.
     pub(super) fn new(method: Method, path: impl Into<String>) -> Self {
         Self { method, target: Target::Path(path.into()), headers: Vec::new(), body: Bytes::new() }
+    }
+
+    /// A request for `/v2/`, which tells nothing but who may come in.
+    pub(super) fn api(method: Method) -> Self {
+        Self { method, target: Target::Api, headers: Vec::new(), body: Bytes::new() }
     }
 
     /// A request for an address that the registry gave.
@@ -63,6 +72,7 @@ impl Call {
 impl std::fmt::Display for Call {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.target {
+            Target::Api => write!(f, "{} /v2/", self.method),
             Target::Path(path) => write!(f, "{} {path}", self.method),
             Target::Url(url) => write!(f, "{} {}", self.method, shown(url)),
         }
@@ -97,6 +107,16 @@ impl Client {
         &self.retry
     }
 
+    /// How the registry asked to log in: `bearer`, `basic`; `None` where it asked for nothing.
+    pub(super) fn asked_to_log_in(&self) -> Option<String> {
+        self.auth.asked()
+    }
+
+    /// Who asks, for messages.
+    pub(super) fn who(&self) -> String {
+        self.auth.who()
+    }
+
     /// Sends a request until there is an answer other than "not now" and "who are you".
     pub(super) fn call(&self, call: &Call) -> Result<Response, StoreError> {
         self.retry.run(call, || self.attempt(call))
@@ -104,7 +124,16 @@ impl Client {
 
     /// The same, once.
     pub(super) fn attempt(&self, call: &Call) -> Result<Response, Failure> {
-        let mut request = self.request(call)?;
+        self.attempt_request(self.request(call)?)
+    }
+
+    /// The same, with rights beyond those of the store: `repository:org/other:pull`.
+    pub(super) fn attempt_with_scope(&self, call: &Call, scope: String) -> Result<Response, Failure> {
+        self.attempt_request(Request { scope: Some(scope), ..self.request(call)? })
+    }
+
+    fn attempt_request(&self, mut request: Request) -> Result<Response, Failure> {
+        stop::hold();
         for _ in 0..MAX_REDIRECTS {
             let response = self.authorized(&request)?;
             if !is_redirect(&response) {
@@ -115,12 +144,13 @@ impl Client {
         Err(RegistryError::BadAnswer { url: shown(&request.url), reason: "it redirects again and again".to_owned() }.into())
     }
 
-    /// Puts a feed, once. A feed cannot be sent twice, so a refused token makes the attempt fail, and the next one is better.
-    pub(super) fn attempt_feed(&self, url: Url, feed: Feed) -> Result<Response, Failure> {
-        let mut request = Request::new(Method::PUT, url);
+    /// Sends a portion, once. It cannot be sent twice, so a refused token makes the attempt fail, and the next one is better.
+    pub(super) fn attempt_portion(&self, call: &Call, portion: Portion) -> Result<Response, Failure> {
+        stop::hold();
+        let mut request = self.request(call)?;
         request.headers.insert(reqwest::header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
         let sent = self.authorize(&mut request)?;
-        let response = self.transport.send_feed(&request, feed).map_err(|failure| self.met_before(failure))?;
+        let response = self.transport.send_portion(&request, portion).map_err(|failure| self.met_before(failure))?;
         if response.status != StatusCode::UNAUTHORIZED || sent.is_none() {
             return self.settled(response);
         }
@@ -133,6 +163,7 @@ impl Client {
         let (method, url, status) = (response.method.to_string(), shown(&response.url), response.status.as_u16());
         let ours = self.is_ours(&response.url);
         let registry = self.address.registry.clone();
+        let limits = limits(|name| response.header(name));
         let complaint = response.bytes(MAX_COMPLAINT).map(|body| complaint(&body)).unwrap_or_default();
         let message = self.auth.scrub(&complaint.text);
         match status {
@@ -140,9 +171,19 @@ impl Client {
             403 if ours => RegistryError::Denied { registry, method, url, who: self.auth.who(), message },
             404 if complaint.code == "NAME_UNKNOWN" => RegistryError::NameUnknown { name: self.name(), message },
             413 => RegistryError::UploadRefused { registry, message },
-            429 => RegistryError::RateLimited { registry, message },
+            429 => RegistryError::RateLimited { registry, message: with_limits(message, &limits) },
             _ => RegistryError::Unexpected { method, url, status, message },
         }
+    }
+
+    /// How fast bytes may pass.
+    pub(super) fn pace(&self) -> &Pace {
+        self.transport.pace()
+    }
+
+    /// Which registry and repository these are.
+    pub(super) fn address(&self) -> &Address {
+        &self.address
     }
 
     /// `quay.io/org/model`, with the repository's full path.
@@ -153,6 +194,7 @@ impl Client {
     fn request(&self, call: &Call) -> Result<Request, Failure> {
         let url = match &call.target {
             Target::Url(url) => url.clone(),
+            Target::Api => self.api()?,
             Target::Path(path) => self.url(path)?,
         };
         let mut request = Request::new(call.method.clone(), url);
@@ -199,7 +241,8 @@ impl Client {
         if !location::same_origin(&api, &request.url) {
             return Ok(None);
         }
-        let header = self.auth.header(&api, &self.scopes, &self.transport)?;
+        let scopes: Scopes = self.scopes.iter().chain(&request.scope).cloned().collect();
+        let header = self.auth.header(&api, &scopes, &self.transport)?;
         request.headers.extend(header.clone().map(|value| (AUTHORIZATION, value)));
         Ok(header)
     }
@@ -210,7 +253,8 @@ impl Client {
 
     fn settled(&self, response: Response) -> Result<Response, Failure> {
         let status = response.status.as_u16();
-        tracing::debug!("{} {} answered {status}", response.method, shown(&response.url));
+        let limits = limits(|name| response.header(name));
+        tracing::debug!("{}", with_limits(format!("{} {} answered {status}", response.method, shown(&response.url)), &limits));
         if is_transient(status) {
             let trouble = Trouble::of(&response);
             return Err(Failure::transient(trouble, self.refused(response)));
@@ -272,10 +316,18 @@ fn speaks_otherwise(scheme: Scheme, failure: &Failure) -> bool {
     }
 }
 
+fn with_limits(message: String, limits: &str) -> String {
+    match (message.is_empty(), limits.is_empty()) {
+        (_, true) => message,
+        (true, false) => limits.to_owned(),
+        (false, false) => format!("{message} [{limits}]"),
+    }
+}
+
 fn is_tls(failure: &Failure) -> bool {
     matches!(&failure.error, StoreError::Registry(error) if matches!(**error, RegistryError::Tls { .. } | RegistryError::TlsSetup(_)))
 }
 
-fn is_redirect(response: &Response) -> bool {
+pub(super) fn is_redirect(response: &Response) -> bool {
     matches!(response.method, Method::GET | Method::HEAD) && matches!(response.status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }

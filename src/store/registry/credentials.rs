@@ -6,18 +6,21 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use super::secret::Secret;
 use super::{RegistryError, helper};
 
 /// More than a credential file of any fleet.
 const MAX_FILE: u64 = 4 << 20;
+/// Who a password belongs to that is an identity token: <https://github.com/docker/docker-credential-helpers#development>.
+const TOKEN_USER: &str = "<token>";
 
 /// A log-in, and where it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +34,8 @@ pub(super) struct Credential {
 pub(super) enum Login {
     /// A user, a robot account or a service account.
     Password { user: String, password: Secret },
-    /// A refresh token of OAuth2, as Azure and Docker Desktop keep it.
-    Identity(Secret),
+    /// A refresh token of OAuth2, as Azure and Docker Desktop keep it; and what to show to a token service that knows no OAuth2.
+    Identity { token: Secret, basic: (String, Secret) },
 }
 
 impl Credential {
@@ -44,22 +47,50 @@ impl Credential {
     pub(super) fn who(&self) -> String {
         match &self.login {
             Login::Password { user, .. } => format!("user `{}` from {}", super::answer::printable(user), self.origin),
-            Login::Identity(_) => format!("the identity token from {}", self.origin),
+            Login::Identity { .. } => format!("the identity token from {}", self.origin),
         }
+    }
+
+    /// The user's name; helpers and docker write `<token>` for the owner of an identity token.
+    pub(super) fn user(&self) -> &str {
+        match &self.login {
+            Login::Password { user, .. } => user,
+            Login::Identity { .. } => TOKEN_USER,
+        }
+    }
+
+    /// The file or the helper that it comes from.
+    pub(super) fn origin(&self) -> &str {
+        &self.origin
     }
 
     /// A text without this credential's secret, as it is and as it stands in a header of Basic authentication.
     pub(super) fn scrub(&self, text: &str) -> String {
-        let (Login::Password { password: secret, .. } | Login::Identity(secret)) = &self.login;
-        if secret.expose().is_empty() {
-            return text.to_owned();
-        }
-        let words = text.replace(secret.expose(), "***");
         match &self.login {
-            Login::Password { user, password } => words.replace(&STANDARD.encode(format!("{user}:{}", password.expose())), "***"),
-            Login::Identity(_) => words,
+            Login::Password { user, password } => scrub_pair(text, user, password),
+            Login::Identity { token, basic: (user, password) } => scrub_pair(&scrub_secret(text, token), user, password),
         }
     }
+}
+
+impl Login {
+    /// The log-in of a user; one called `<token>` has an identity token for a password.
+    pub(super) fn of(user: String, password: Secret) -> Self {
+        if user == TOKEN_USER {
+            Self::Identity { basic: (user, password.clone()), token: password }
+        } else {
+            Self::Password { user, password }
+        }
+    }
+}
+
+fn scrub_pair(text: &str, user: &str, password: &Secret) -> String {
+    let words = scrub_secret(text, password);
+    if password.expose().is_empty() { words } else { words.replace(&STANDARD.encode(format!("{user}:{}", password.expose())), "***") }
+}
+
+fn scrub_secret(text: &str, secret: &Secret) -> String {
+    if secret.expose().is_empty() { text.to_owned() } else { text.replace(secret.expose(), "***") }
 }
 
 /// A file that may hold credentials.
@@ -70,7 +101,11 @@ pub(super) struct Place {
     pub(super) required: bool,
 }
 
-/// All places in the order in which they are asked.
+/// The files in a folder that is a mounted secret, in podman's words and in Kubernetes'
+/// (<https://kubernetes.io/docs/concepts/configuration/secret/#docker-config-secrets>).
+const IN_FOLDER: [&str; 2] = ["config.json", ".dockerconfigjson"];
+
+/// All places in the order in which they are asked; those that the user names may be folders.
 ///
 /// `DOCKER_CONFIG` replaces `~/.docker` and `XDG_CONFIG_HOME` replaces `~/.config`, as for docker and podman.
 pub(super) fn places(authfile: Option<&Path>, uid: u32, env: &dyn Fn(&str) -> Option<OsString>) -> Vec<Place> {
@@ -87,8 +122,14 @@ pub(super) fn places(authfile: Option<&Path>, uid: u32, env: &dyn Fn(&str) -> Op
         // a Kubernetes secret of type kubernetes.io/dockerconfigjson, mounted as a Tekton workspace
         docker.as_ref().map(|dir| dir.join(".dockerconfigjson")),
     ];
-    let place = |required| move |file| Place { file, required };
-    named.into_iter().flatten().map(place(true)).chain(usual.into_iter().flatten().map(place(false))).collect()
+    let named = named.into_iter().flatten().map(|path| Place { file: in_folder(path), required: true });
+    named.chain(usual.into_iter().flatten().map(|file| Place { file, required: false })).collect()
+}
+
+/// The file in a folder; the path itself where it is none, or has none of the files.
+pub(super) fn in_folder(path: PathBuf) -> PathBuf {
+    let files = IN_FOLDER.map(|name| path.join(name));
+    files.into_iter().find(|file| file.exists()).unwrap_or(path)
 }
 
 /// The log-in for `registry/repository`; `None` to go without.
@@ -101,6 +142,22 @@ pub(super) fn find(places: &[Place], registry: &str, repository: &str) -> Result
         }
     }
     Ok(None)
+}
+
+/// The helper that a place names for a registry.
+pub(super) fn helper_of(place: &Place, registry: &str) -> Result<Option<String>, RegistryError> {
+    Ok(read(place)?.and_then(|file| file.helper_for(registry).map(str::to_owned)))
+}
+
+/// The log-ins that are in a file itself, by their keys.
+pub(super) fn entries(place: &Place) -> Result<Vec<(String, Credential)>, RegistryError> {
+    let mut all = Vec::new();
+    for (key, entry) in read(place)?.unwrap_or_default().auths {
+        let login = entry.login().map_err(|reason| bad_entry(&place.file, &key, reason))?;
+        all.extend(login.map(|login| (normal(&key), Credential::new(login, place.file.display().to_string()))));
+    }
+    all.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(all)
 }
 
 /// Whether a place that must be there is there.
@@ -127,15 +184,14 @@ struct Entry {
 
 fn read(place: &Place) -> Result<Option<AuthFile>, RegistryError> {
     let unusable = |reason: String| RegistryError::Credentials { file: place.file.clone(), reason };
-    match fs_err::metadata(&place.file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !place.required => return Ok(None),
+    let bytes = match fs_err::metadata(&place.file) {
         // `/run/containers/0` of another user
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !place.required => return Ok(None),
-        Err(error) => return Err(unusable(words(&error))),
-        Ok(metadata) if metadata.len() > MAX_FILE => return Err(unusable(format!("it is larger than {MAX_FILE} bytes"))),
-        Ok(_) => {}
-    }
-    let bytes = fs_err::read(&place.file).map_err(|error| unusable(words(&error)))?;
+        _ => read_bytes(&place.file)?,
+    };
+    let Some(bytes) = bytes else {
+        return if place.required { Err(unusable("there is no such file".to_owned())) } else { Ok(None) };
+    };
     if bytes.trim_ascii().is_empty() {
         return Ok(Some(AuthFile::default()));
     }
@@ -144,17 +200,26 @@ fn read(place: &Place) -> Result<Option<AuthFile>, RegistryError> {
     parsed.map(Some).map_err(|error| unusable(format!("line {}, column {} is not a credential file's JSON", error.line(), error.column())))
 }
 
-fn words(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        kind => kind.to_string(),
+/// The bytes of a credential file; `None` where there is none.
+pub(super) fn read_bytes(file: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, RegistryError> {
+    let unusable = |reason: String| RegistryError::Credentials { file: file.to_owned(), reason };
+    let words = |error: io::Error| unusable(error.kind().to_string());
+    match fs_err::metadata(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(words(error)),
+        Ok(metadata) if metadata.is_dir() => return Err(unusable(format!("the folder has neither {}", IN_FOLDER.join(" nor ")))),
+        Ok(metadata) if metadata.len() > MAX_FILE => return Err(unusable(format!("it is larger than {MAX_FILE} bytes"))),
+        Ok(_) => {}
     }
+    let mut bytes = Zeroizing::new(Vec::new());
+    fs_err::File::open(file).and_then(|open| open.take(MAX_FILE).read_to_end(&mut bytes)).map_err(words)?;
+    Ok(Some(bytes))
 }
 
 impl AuthFile {
     /// A helper for this very registry, then the file's own entries, then the helper for all the rest.
     fn find(&self, file: &Path, registry: &str, repository: &str) -> Result<Option<Credential>, RegistryError> {
-        if let Some(name) = self.helper_for(registry) {
+        if let Some(name) = self.own_helper(registry) {
             return helper::get(name, file, &server(registry));
         }
         for key in keys(registry, repository) {
@@ -169,7 +234,12 @@ impl AuthFile {
         helper::get(&self.creds_store, file, &server(registry))
     }
 
+    /// Where a log-in for the whole of a registry is kept, unless it is in the file.
     fn helper_for(&self, registry: &str) -> Option<&str> {
+        self.own_helper(registry).or(Some(self.creds_store.as_str()).filter(|name| !name.is_empty()))
+    }
+
+    fn own_helper(&self, registry: &str) -> Option<&str> {
         let found = self.cred_helpers.iter().find(|(key, _)| normal(key) == normal(registry));
         found.map(|(_, name)| name.as_str()).filter(|name| !name.is_empty())
     }
@@ -186,26 +256,34 @@ fn bad_entry(file: &Path, key: &str, reason: &str) -> RegistryError {
 impl Entry {
     /// Docker leaves empty entries for registries whose log-in is in a helper.
     fn login(&self) -> Result<Option<Login>, &'static str> {
-        let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        if let Some(token) = filled(&self.identitytoken) {
-            return Ok(Some(Login::Identity(Secret::new(token))));
+        let token = self.identitytoken.clone().filter(|token| !token.is_empty());
+        if let Some(token) = token.map(Secret::new) {
+            let own = self.pair().ok().flatten();
+            let basic = match own {
+                Some((user, password)) if !password.expose().is_empty() => (user, password),
+                Some((user, _)) => (user, token.clone()),
+                None => (TOKEN_USER.to_owned(), token.clone()),
+            };
+            return Ok(Some(Login::Identity { token, basic }));
         }
+        Ok(self.pair()?.map(|(user, password)| Login::of(user, password)))
+    }
+
+    fn pair(&self) -> Result<Option<(String, Secret)>, &'static str> {
+        let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         if let Some(auth) = filled(&self.auth) {
             return decode(&auth).map(Some).ok_or("has an `auth` that is not the base64 of user:password");
         }
-        match (filled(&self.username), &self.password) {
-            (Some(user), Some(password)) => Ok(Some(Login::Password { user, password: Secret::new(password.clone()) })),
-            _ => Ok(None),
-        }
+        Ok(filled(&self.username).zip(self.password.clone().map(Secret::new)))
     }
 }
 
-fn decode(auth: &str) -> Option<Login> {
-    let bytes = zeroize::Zeroizing::new(STANDARD.decode(auth.trim()).ok()?);
+fn decode(auth: &str) -> Option<(String, Secret)> {
+    let bytes = Zeroizing::new(STANDARD.decode(auth.trim()).ok()?);
     let (user, password) = std::str::from_utf8(&bytes).ok()?.split_once(':')?;
     // docker pads with NUL
     let password = Secret::new(password.trim_matches('\0'));
-    (!user.is_empty()).then(|| Login::Password { user: user.to_owned(), password })
+    (!user.is_empty()).then(|| (user.to_owned(), password))
 }
 
 /// The keys that fit, longest first.
@@ -219,7 +297,7 @@ fn keys(registry: &str, repository: &str) -> Vec<String> {
 }
 
 /// A key without what docker's first format wrapped around the host: `https://index.docker.io/v1/` is `docker.io`.
-fn normal(key: &str) -> String {
+pub(super) fn normal(key: &str) -> String {
     let bare = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
     let key = bare.map_or(key, |url| url.split('/').next().unwrap_or(url));
     let (host, path) = key.split_once('/').map_or((key, None), |(host, path)| (host, Some(path)));
@@ -228,7 +306,7 @@ fn normal(key: &str) -> String {
 }
 
 /// The name under which helpers know a registry.
-fn server(registry: &str) -> String {
+pub(super) fn server(registry: &str) -> String {
     match normal(registry).as_str() {
         "docker.io" => "https://index.docker.io/v1/".to_owned(),
         host => host.to_owned(),

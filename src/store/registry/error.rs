@@ -35,6 +35,34 @@ pub enum RegistryError {
         #[source]
         source: Cause,
     },
+    /// A folder of certificates for a host (`--cert-dir`, `certs.d`) that cannot be used.
+    #[error("cannot use the certificates in {}", path.display())]
+    CertDir {
+        /// The folder or the file in it.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Cause,
+    },
+    /// A `registries.conf` that cannot be used.
+    #[error("cannot use {}", file.display())]
+    RegistriesConf {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: Cause,
+    },
+    /// A repository that may not be read, and no mirror stands in for it.
+    #[error("`{name}` may not be read: {prefix} is blocked in {}", file.display())]
+    Blocked {
+        /// Registry and repository.
+        name: String,
+        /// What is blocked.
+        prefix: String,
+        /// Who says so.
+        file: PathBuf,
+    },
     /// No connection.
     #[error("cannot connect to {host}")]
     Unreachable {
@@ -182,6 +210,15 @@ pub enum RegistryError {
         /// Why not; never the file's content.
         reason: String,
     },
+    /// A log-in that cannot be kept or forgotten.
+    #[error("cannot write the credentials to {}", file.display())]
+    CredentialsUnwritten {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
     /// A credential helper that failed.
     #[error("the credential helper {program} failed: {reason}")]
     Helper {
@@ -231,10 +268,18 @@ impl RegistryError {
         let hint = match self {
             Self::TlsSetup(_) => "install the system's CA certificates, or name a file of them with `--ca-file FILE`",
             Self::CaFile { .. } => "the file must hold PEM certificates (`-----BEGIN CERTIFICATE-----`)",
-            Self::Unreachable { .. } => "check the registry's name and port, the network, and HTTPS_PROXY/NO_PROXY",
-            Self::Tls { .. } => "name the registry's CA with `--ca-file FILE`; for a test registry use `--tls-verify=false`",
+            Self::Unreachable { .. } => "check the host's name and port, the network, and HTTPS_PROXY/NO_PROXY",
+            Self::CertDir { .. } => {
+                "as for podman: `NAME.cert` and `NAME.key` are this client's certificate and its key, other `*.crt` are authorities to trust"
+            }
+            Self::Tls { source, .. } => tls_hint(&source.0),
             Self::Stalled { .. } | Self::Broken { .. } => "check the network and run it again: what the registry has is not sent again",
             Self::Unauthorized { registry, .. } => return Some(log_in(registry)),
+            Self::Denied { message, .. } | Self::UploadRefused { message, .. } | Self::Unexpected { message, .. }
+                if tells_of_quota(message) =>
+            {
+                "the quota of the repository, organisation or project is used up: delete tags that nobody needs, or ask for a larger one"
+            }
             Self::Denied { .. } => {
                 "check that the repository exists and that the user or robot account has the rights to it (to push: write)"
             }
@@ -243,14 +288,23 @@ impl RegistryError {
             Self::UploadRefused { .. } => {
                 "raise the limit of the registry or of the proxy before it (Quay: MAXIMUM_LAYER_SIZE, nginx: client_max_body_size)"
             }
-            Self::DigestInvalid { .. } => "the file changed while it was pushed, or something on the way alters uploads; run it again",
+            Self::DigestInvalid { .. } => {
+                "the file changed while it was pushed, or something on the way alters uploads; run it again, with --no-cache if that does not help"
+            }
             Self::Unexpected { url, .. } if url.ends_with("/v2/") => "check host and port: what answers there is no registry",
+            Self::Unexpected { message, .. } if message.contains("MANIFEST_BLOB_UNKNOWN") => {
+                "the registry lost a blob that it had a moment ago; run it again: what it lacks is sent again"
+            }
+            Self::Unexpected { status: 405, .. } => "the registry takes no uploads there: it is read-only, or a mirror of another one",
             Self::Unexpected { status: 500.., .. } => "the registry has a problem of its own; its log says more",
             Self::BadLocation { .. } => {
                 "the registry, or a proxy before it, announces a wrong address of itself (X-Forwarded-Proto, http.host, SERVER_HOSTNAME)"
             }
-            Self::Credentials { .. } => "write the file anew with `podman login` or `docker login`",
+            Self::Credentials { .. } => "mend the file, or move it away and write it anew with `modelcar login`",
+            Self::CredentialsUnwritten { .. } => "name a file that can be written with `--authfile FILE`",
             Self::Helper { .. } => "install the helper, or name another credential file with `--authfile FILE`",
+            Self::RegistriesConf { .. } => "mend the file; its form is in `man containers-registries.conf`",
+            Self::Blocked { .. } => "read it from another registry, or have the entry changed by whoever keeps the file",
             Self::SubjectUnknown { .. } => "push the image first",
             Self::ReferrersContended { .. } => "run it again when the others are done",
             _ => return None,
@@ -268,8 +322,42 @@ impl RegistryError {
     }
 }
 
+/// Quay says "Quota has been exceeded on namespace", Harbor "will exceed the configured upper limit"; both with the code of a missing right.
+fn tells_of_quota(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    message.contains("quota") || message.contains("exceed the configured upper limit")
+}
+
+/// What helps depends on what was wrong, which rustls tells in words alone.
+fn tls_hint(words: &str) -> &'static str {
+    let says = |word: &str| words.to_ascii_lowercase().contains(word);
+    // servers that miss a certificate say so in these three ways, and with the second one of a foreign authority, too
+    if ["certificaterequired", "badcertificate", "handshakefailure"].iter().any(|alert| says(alert)) {
+        return "the registry wants to see this client's certificate, or knows not the one it saw: `--cert-dir DIR` (client.cert, client.key)";
+    }
+    if says("unknownca") {
+        return "the registry does not know who issued this client's certificate: look at the folder of `--cert-dir`";
+    }
+    if says("notvalidyet") || says("not valid yet") {
+        return "the registry's certificate is not valid yet: check this machine's clock (`date`)";
+    }
+    if says("expired") {
+        return "the registry's certificate has expired: its owner must renew it, unless this machine's clock is wrong (`date`)";
+    }
+    if says("notvalidforname") || says("not valid for name") {
+        return "the registry's certificate is for other names: write the registry as one of them, or have one made for this name";
+    }
+    if says("unknownissuer") || says("causedasendentity") {
+        return "name the registry's CA with `--ca-file FILE`; for a test registry use `--tls-verify=false`";
+    }
+    if says("protocolversion") || says("corrupt message") || says("invalidcontenttype") {
+        return "check the port: no TLS 1.2 or later is spoken there; plain HTTP needs `--tls-verify=false`";
+    }
+    "name the registry's CA with `--ca-file FILE`; for a test registry use `--tls-verify=false`"
+}
+
 fn log_in(registry: &str) -> String {
-    format!("log in with `podman login {registry}` or `docker login {registry}`, and check the account's rights to the repository")
+    format!("log in with `modelcar login {registry}` (or podman or docker), and check the account's rights to the repository")
 }
 
 fn after_colon(message: &str) -> String {

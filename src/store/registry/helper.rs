@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::RegistryError;
 use super::answer::printable;
@@ -29,14 +29,55 @@ struct Answer {
 
 /// The log-in that `docker-credential-NAME` has for `server`; `file` is where the helper's name was found.
 pub(super) fn get(name: &str, file: &Path, server: &str) -> Result<Option<Credential>, RegistryError> {
-    if !is_name(name) {
-        let reason = "it names a credential helper that is not a plain word".to_owned();
-        return Err(RegistryError::Credentials { file: file.to_owned(), reason });
-    }
-    let program = format!("docker-credential-{name}");
-    let failed = |error: io::Error| RegistryError::Helper { program: program.clone(), reason: error.to_string() };
-    let (success, output) = run(&program, server, PATIENCE).map_err(failed)?;
+    let program = program(name, file)?;
+    let (success, output) = ask(&program, "get", server)?;
     interpret(&program, success, &output)
+}
+
+/// Gives `docker-credential-NAME` a log-in to keep.
+pub(super) fn store(name: &str, file: &Path, server: &str, user: &str, secret: &Secret) -> Result<(), RegistryError> {
+    let program = program(name, file)?;
+    let mut log_in = serde_json::json!({"ServerURL": server, "Username": user, "Secret": secret.expose()});
+    let text = Zeroizing::new(log_in.to_string());
+    if let Some(serde_json::Value::String(copy)) = log_in.get_mut("Secret") {
+        copy.zeroize();
+    }
+    let (success, output) = ask(&program, "store", &text)?;
+    let words = printable(&String::from_utf8_lossy(&output).replace(secret.expose(), "***"));
+    if success { Ok(()) } else { Err(RegistryError::Helper { program, reason: words }) }
+}
+
+/// Makes `docker-credential-NAME` forget a log-in; whether it had one.
+pub(super) fn erase(name: &str, file: &Path, server: &str) -> Result<bool, RegistryError> {
+    let program = program(name, file)?;
+    let (success, output) = ask(&program, "erase", server)?;
+    let words = printable(&String::from_utf8_lossy(&output));
+    match success {
+        true => Ok(true),
+        false if is_not_found(&words) => Ok(false),
+        false => Err(RegistryError::Helper { program, reason: words }),
+    }
+}
+
+/// The program that a file's word for a helper means.
+pub(super) fn program(name: &str, file: &Path) -> Result<String, RegistryError> {
+    if is_name(name) {
+        return Ok(format!("docker-credential-{name}"));
+    }
+    let reason = "it names a credential helper that is not a plain word".to_owned();
+    Err(RegistryError::Credentials { file: file.to_owned(), reason })
+}
+
+fn ask(program: &str, verb: &str, input: &str) -> Result<(bool, Zeroizing<Vec<u8>>), RegistryError> {
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => "there is no such program on PATH".to_owned(),
+        _ => error.to_string(),
+    };
+    run(program, verb, input, PATIENCE).map_err(|error| RegistryError::Helper { program: program.to_owned(), reason: failed(error) })
+}
+
+fn is_not_found(words: &str) -> bool {
+    words.to_ascii_lowercase().contains(NOT_FOUND)
 }
 
 /// What an answer means; a failure never quotes a log-in.
@@ -44,15 +85,10 @@ fn interpret(program: &str, success: bool, output: &[u8]) -> Result<Option<Crede
     let failed = |reason: String| RegistryError::Helper { program: program.to_owned(), reason };
     if !success {
         let words = printable(&String::from_utf8_lossy(output));
-        return if words.to_ascii_lowercase().contains(NOT_FOUND) { Ok(None) } else { Err(failed(words)) };
+        return if is_not_found(&words) { Ok(None) } else { Err(failed(words)) };
     }
     let answer: Answer = serde_json::from_slice(output).map_err(|_| failed("its answer is not the JSON of a log-in".to_owned()))?;
-    let secret = Secret::new(answer.secret);
-    let login = match answer.username.as_str() {
-        "<token>" => Login::Identity(secret),
-        _ => Login::Password { user: answer.username, password: secret },
-    };
-    Ok(Some(Credential::new(login, program)))
+    Ok(Some(Credential::new(Login::of(answer.username, Secret::new(answer.secret)), program)))
 }
 
 /// The name becomes part of a program's name: nothing that makes a path of it.
@@ -60,10 +96,10 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
-/// Runs `program get` with `input`; gives whether it succeeded, and what it printed.
-fn run(program: &str, input: &str, patience: Duration) -> io::Result<(bool, Zeroizing<Vec<u8>>)> {
+/// Runs `program verb` with `input`; gives whether it succeeded, and what it printed.
+fn run(program: &str, verb: &str, input: &str, patience: Duration) -> io::Result<(bool, Zeroizing<Vec<u8>>)> {
     let deadline = Instant::now() + patience;
-    let mut child = Command::new(program).arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut child = Command::new(program).arg(verb).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let answer = converse(&mut child, input, deadline);
     if answer.is_err() {
         // it may have ended already
@@ -122,9 +158,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let program = script(dir.path(), text);
         // another test's fork may still hold the script open for writing (ETXTBSY)
-        let mut result = run(&program, "quay.io", patience);
+        let mut result = run(&program, "get", "quay.io", patience);
         while result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::ExecutableFileBusy) {
-            result = run(&program, "quay.io", patience);
+            result = run(&program, "get", "quay.io", patience);
         }
         result.map(|(success, output)| (success, String::from_utf8_lossy(&output).into_owned()))
     }
@@ -147,7 +183,7 @@ mod tests {
         let found = |output| login(true, output).unwrap().unwrap();
         assert_eq!(found(r#"{"ServerURL":"quay.io","Username":"u","Secret":"CANARY"}"#).who(), "user `u` from helper");
         let token = found(r#"{"Username":"<token>","Secret":"CANARY"}"#);
-        assert_eq!(token.login, Login::Identity(Secret::new("CANARY")));
+        assert!(matches!(&token.login, Login::Identity { token, .. } if token.expose() == "CANARY"));
         assert_eq!(login(false, "credentials not found in native keychain\n").unwrap(), None);
         assert_eq!(login(false, "locked").unwrap_err().to_string(), "the credential helper helper failed: locked");
         for output in ["", "CANARY", r#"{"Username":"u","secret":"CANARY"}"#, r#"["CANARY"]"#] {
@@ -186,7 +222,12 @@ mod tests {
     #[test]
     fn a_missing_helper_is_named() {
         let error = get("modelcar-has-no-such", Path::new("/auth.json"), "quay.io").unwrap_err();
-        assert!(error.to_string().starts_with("the credential helper docker-credential-modelcar-has-no-such failed: "), "{error}");
+        assert!(
+            error
+                .to_string()
+                .starts_with("the credential helper docker-credential-modelcar-has-no-such failed: there is no such program on PATH"),
+            "{error}"
+        );
         assert!(error.hint().is_some());
     }
 }

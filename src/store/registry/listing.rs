@@ -14,6 +14,8 @@ use crate::store::{MAX_MANIFEST, StoreError};
 
 /// More pages than a list within its bounds can have.
 const MAX_PAGES: usize = 1000;
+/// As many pages as a guess is worth.
+const SOME_PAGES: usize = 3;
 /// More tags than a repository of models will have.
 const TAGS: Limit = Limit { entries: 100_000, bytes: 4 * MAX_MANIFEST };
 
@@ -30,18 +32,35 @@ pub(super) enum Listing<T> {
     Refused(Box<Response>),
 }
 
+#[derive(Deserialize)]
+struct TagsPage {
+    /// `null` in a repository without tags
+    tags: Option<Vec<String>>,
+}
+
 /// All tags of the repository.
 pub(super) fn tags(client: &Client) -> Result<Vec<String>, StoreError> {
-    #[derive(Deserialize)]
-    struct Page {
-        /// `null` in a repository without tags
-        tags: Option<Vec<String>>,
-    }
     let call = Call::new(Method::GET, "tags/list?n=1000");
-    match list(client, call, TAGS, |page: Page| page.tags.unwrap_or_default())? {
+    match list(client, call, TAGS, |page: TagsPage| page.tags.unwrap_or_default())? {
         Listing::All(tags) => Ok(tags),
         Listing::Refused(response) => Err(client.refused(*response).into()),
     }
+}
+
+/// The tags on the first pages.
+pub(super) fn some_tags(client: &Client) -> Result<Vec<String>, StoreError> {
+    let (mut all, mut call) = (Vec::new(), Call::new(Method::GET, "tags/list?n=1000"));
+    for _ in 0..SOME_PAGES {
+        let response = client.call(&call)?;
+        if response.status.as_u16() != 200 {
+            return Err(client.refused(response).into());
+        }
+        let next = location::next_page(&response.url, response.header("link"))?;
+        all.extend(json::<TagsPage>(response)?.0.tags.unwrap_or_default());
+        let Some(next) = next else { break };
+        call = Call::to(Method::GET, next);
+    }
+    Ok(all)
 }
 
 /// Reads pages of JSON until there is no next one, within the limit.

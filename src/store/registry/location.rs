@@ -105,11 +105,16 @@ enum Reach {
 
 fn reach(url: &Url) -> Reach {
     match url.host() {
-        Some(Host::Domain(name)) if name == "localhost" || name.ends_with(".localhost") => Reach::Machine,
+        Some(Host::Domain(name)) if is_localhost(name) => Reach::Machine,
         Some(Host::Ipv4(address)) => reach_v4(address),
         Some(Host::Ipv6(address)) => address.to_ipv4_mapped().map_or_else(|| reach_v6(address), reach_v4),
         Some(Host::Domain(_)) | None => Reach::Public,
     }
+}
+
+fn is_localhost(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 fn reach_v4(address: Ipv4Addr) -> Reach {
@@ -167,6 +172,19 @@ mod tests {
             (FROM, "https://[fd00::1]/x", "refused: it is a private address on another host"),
             (FROM, "https://localhost/x", "refused: it is a private address on another host"),
             (FROM, "https://2130706433/x", "refused: it is a private address on another host"),
+            (FROM, "https://0x7f.1/x", "refused: it is a private address on another host"),
+            (FROM, "https://localhost./x", "refused: it is a private address on another host"),
+            (FROM, "https://0.0.0.0/x", "refused: it is a private address on another host"),
+            (FROM, "https://100.64.0.1/x", "refused: it is a private address on another host"),
+            (FROM, "https://172.16.0.1/x", "refused: it is a private address on another host"),
+            (FROM, "https://[fe80::1]/x", "refused: it is a private address on another host"),
+            (FROM, "ftp://quay.io/x", "refused: it is neither http nor https"),
+            (FROM, "https://:pass@quay.io/x", "refused: it holds credentials"),
+            (FROM, "https://quay.io:8443/x", "https://quay.io:8443/x"),
+            (FROM, "?_state=1", "https://quay.io/v2/org/model/blobs/uploads/?_state=1"),
+            (FROM, "../x?a=b&c", "https://quay.io/v2/org/model/blobs/x?a=b&c"),
+            ("https://10.0.0.1/v2/", "https://10.0.0.1:8443/x", "https://10.0.0.1:8443/x"),
+            ("https://10.0.0.1/v2/", "http://10.0.0.1/x", "refused: it leads from https down to http"),
             ("http://10.0.0.1:5000/v2/", "http://10.0.0.2:9000/x", "http://10.0.0.2:9000/x"),
             ("http://localhost:5000/v2/", "http://127.0.0.1:5000/x", "http://127.0.0.1:5000/x"),
             ("http://localhost:5000/v2/", "https://localhost:5001/x", "https://localhost:5001/x"),

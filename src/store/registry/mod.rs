@@ -10,13 +10,12 @@
 //!                       credentials  token    body                    files and helpers · bearer · file to socket
 //! ```
 //!
-//! `address`, `answer`, `challenge` and `location` are pure: they read what registries say and decide what may be done about it.
+//! `mirrors` tells from the user's and the machine's files where an image is read, and `sources` asks there. `login` keeps and forgets log-ins. `address`, `answer`, `challenge` and `location` are pure: they read what registries say and decide what may be done about it.
 //!
-//! Where later work goes: chunked upload with resume and cross-repository mounts are other ways through `upload` (a mount adds its
-//! source to the scopes of one request); resume of downloads belongs to `download`; client certificates to `transport`; mirrors
-//! are further addresses that `client` tries for reads.
+//! `upload` knows several ways to send a blob and chooses by what the registry takes.
 
 use std::io::Read;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Access, BlobSource, Store, StoreError, StoreOptions, VerifiedReader};
@@ -26,18 +25,27 @@ mod address;
 mod answer;
 mod auth;
 mod body;
+mod certs;
 mod challenge;
 mod client;
 mod credentials;
+pub mod doctor;
 mod download;
 mod error;
 mod helper;
 mod listing;
 mod location;
+pub mod login;
 mod manifest;
+mod mirrors;
+mod pace;
+mod proxy;
 mod referrers;
 mod retry;
+mod roots;
 mod secret;
+mod sources;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -48,10 +56,15 @@ mod web;
 use address::Address;
 use auth::{Auth, Scopes};
 use client::Client;
+use download::Download;
 pub use error::{Cause, RegistryError};
+use mirrors::{Route, Source};
 use retry::Retry;
+pub use roots::read_ca_file;
+use sources::Sources;
+pub use stream::Stream;
 use transport::Transport;
-pub use web::{Answer, Ask, Web};
+pub use web::{Answer, Ask, Bearer, Web, carries_secrets, shown_url};
 
 /// How long nothing may move on a connection.
 const IDLE: Duration = Duration::from_secs(60);
@@ -61,7 +74,11 @@ const IDLE: Duration = Duration::from_secs(60);
 /// Its methods block, and must not be called from a thread of an asynchronous runtime.
 pub struct RegistryStore {
     name: String,
-    client: Client,
+    /// The repository itself; the last of its mirrors where it must not be read.
+    client: Arc<Client>,
+    /// Whom to ask for what is read.
+    sources: Sources,
+    ways: upload::Ways,
 }
 
 /// What tests set otherwise.
@@ -70,28 +87,57 @@ struct Patience {
     retry: Retry,
 }
 
-impl Default for Patience {
-    fn default() -> Self {
-        Self { idle: IDLE, retry: Retry::default() }
+impl Patience {
+    fn of(options: &StoreOptions) -> Self {
+        let retry = Retry::default().trying(options.retries, options.retry_delay);
+        Self { idle: options.idle_timeout.unwrap_or(IDLE), retry }
     }
 }
 
 impl RegistryStore {
-    /// The repository of `reference`. Nothing is sent yet; files named by the options are read.
+    /// The repository of `reference`. Nothing is sent yet; files named by the options are read, and with [`Access::Read`] those that name
+    /// mirrors: what is written goes to the repository itself.
+    ///
+    /// # Errors
+    /// A file that cannot be used; a repository that must not be read.
     pub fn new(reference: &Reference, access: Access, options: &StoreOptions) -> Result<Self, StoreError> {
-        Self::with(reference, access, options, Patience::default())
+        let route = match access {
+            Access::Read => mirrors::read(&|name| std::env::var_os(name))?.route(reference)?,
+            Access::Write => Route::direct(reference),
+        };
+        Self::along(&route, reference, access, options, &Patience::of(options))
     }
 
-    fn with(reference: &Reference, access: Access, options: &StoreOptions, patience: Patience) -> Result<Self, StoreError> {
-        let address = Address::new(reference);
-        let places = credentials::places(options.authfile.as_deref(), rustix::process::getuid().as_raw(), &|name| std::env::var_os(name));
-        places.iter().try_for_each(credentials::check)?;
-        let roots = options.ca_file.as_deref().map(transport::read_roots).transpose()?.unwrap_or_default();
-        let transport = Transport::new(options.tls_verify != Some(false), roots, patience.idle);
-        let (schemes, scopes) = (address.schemes(options.tls_verify), scopes(&address, access));
-        let auth = Auth::new(address.clone(), places);
-        Ok(Self { name: reference.name(), client: Client::new(address, schemes, scopes, transport, auth, patience.retry) })
+    fn along(
+        route: &Route,
+        reference: &Reference,
+        access: Access,
+        options: &StoreOptions,
+        patience: &Patience,
+    ) -> Result<Self, StoreError> {
+        let connect = |source: &Source, patience| connect(source, access, &source.options(reference, options), patience);
+        let client = connect(&route.last, patience)?;
+        let hasty = Patience { idle: patience.idle, retry: patience.retry.clone().hasty() };
+        let mirrors = route.before.iter().map(|mirror| connect(mirror, &hasty)).collect::<Result<Vec<_>, _>>()?;
+        let ways = upload::Ways::new(&client.address().registry, options.chunk_size);
+        Ok(Self { name: reference.name(), sources: Sources::new(mirrors, client.clone()), client, ways })
     }
+
+    /// A blob from a byte on, unverified.
+    fn download(&self, blob: &Descriptor, offset: u64) -> Result<Download, StoreError> {
+        Download::open(self.sources.in_order(), blob, offset)
+    }
+}
+
+/// A client of one place.
+fn connect(source: &Source, access: Access, options: &StoreOptions, patience: &Patience) -> Result<Arc<Client>, StoreError> {
+    let address = Address::new(&source.image);
+    let places = credentials::places(options.authfile.as_deref(), rustix::process::getuid().as_raw(), &|name| std::env::var_os(name));
+    places.iter().try_for_each(credentials::check)?;
+    let transport = Transport::for_registry(&address, options, patience.idle)?;
+    let (schemes, scopes) = (address.schemes(options.tls_verify), scopes(&address, access));
+    let auth = Auth::new(address.clone(), places);
+    Ok(Arc::new(Client::new(address, schemes, scopes, transport, auth, patience.retry.clone())))
 }
 
 /// Rights for the whole life of the store: one token serves reads and writes.
@@ -105,22 +151,30 @@ fn scopes(address: &Address, access: Access) -> Scopes {
 
 impl Store for RegistryStore {
     fn has_blob(&self, blob: &Descriptor) -> Result<bool, StoreError> {
-        upload::exists(&self.client, &blob.digest)
+        Ok(self.sources.find(|place| Ok(upload::exists(place, &blob.digest)?.then_some(())))?.is_some())
     }
 
     fn put_blob(&self, blob: &Descriptor, source: &dyn BlobSource) -> Result<(), StoreError> {
         if self.has_blob(blob)? {
             return Ok(());
         }
-        upload::upload(&self.client, blob, source)
+        upload::known(&self.client, &self.ways, blob, source)
+    }
+
+    fn put_new_blob(&self, size: u64, source: &dyn BlobSource) -> Result<Digest, StoreError> {
+        upload::new(&self.client, &self.ways, size, source)
+    }
+
+    fn mount_blob(&self, blob: &Descriptor, from: &Reference) -> Result<bool, StoreError> {
+        Ok(upload::mount(&self.client, &blob.digest, &Address::new(from)))
     }
 
     fn get_blob(&self, blob: &Descriptor) -> Result<Box<dyn Read + Send>, StoreError> {
-        Ok(Box::new(VerifiedReader::new(download::whole(&self.client, blob)?, blob)))
+        Ok(Box::new(VerifiedReader::new(self.download(blob, 0)?, blob)))
     }
 
     fn get_blob_from(&self, blob: &Descriptor, offset: u64) -> Result<Box<dyn Read + Send>, StoreError> {
-        download::from(&self.client, blob, offset)
+        Ok(Box::new(self.download(blob, offset)?))
     }
 
     fn put_manifest(&self, manifest: &RawManifest, at: &ManifestRef) -> Result<(), StoreError> {
@@ -129,15 +183,21 @@ impl Store for RegistryStore {
 
     fn get_manifest(&self, at: &ManifestRef) -> Result<RawManifest, StoreError> {
         let missing = || StoreError::ManifestNotFound { store: self.name(), manifest: at.clone() };
-        manifest::get(&self.client, at)?.ok_or_else(missing)
+        self.sources.find(|place| manifest::get(place, at))?.ok_or_else(missing)
     }
 
     fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, StoreError> {
-        referrers::list(&self.client, subject)
+        // a mirror may have the image and not its signatures
+        let some = |place: &Client| referrers::list(place, subject).map(|found| Some(found).filter(|found| !found.is_empty()));
+        Ok(self.sources.find(some)?.unwrap_or_default())
     }
 
     fn tags(&self) -> Result<Vec<String>, StoreError> {
         listing::tags(&self.client)
+    }
+
+    fn some_tags(&self) -> Result<Vec<String>, StoreError> {
+        listing::some_tags(&self.client)
     }
 
     fn name(&self) -> String {

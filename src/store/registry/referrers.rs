@@ -82,6 +82,17 @@ pub(super) fn make_findable(client: &Client, manifest: &RawManifest, subject: &D
     }
 }
 
+/// Whether the registry itself lists referrers.
+pub(super) fn has_api(client: &Client, subject: &Digest) -> Result<bool, StoreError> {
+    let response = client.call(&referrers(subject))?;
+    match response.status.as_u16() {
+        // Quay, of a subject that it does not have
+        200 | 400 => Ok(true),
+        _ if is_unsupported(&response) => Ok(false),
+        _ => Err(client.refused(response).into()),
+    }
+}
+
 fn referrers(subject: &Digest) -> Call {
     Call::new(Method::GET, format!("referrers/{subject}")).with(ACCEPT, media_type::INDEX)
 }

@@ -9,10 +9,10 @@ use super::RegistryError;
 use super::transport::Response;
 use crate::store::StoreError;
 
-/// The most attempts at one request or upload.
-const ATTEMPTS: u32 = 5;
+/// How often one request or upload is tried again.
+const RETRIES: u32 = 4;
 /// A registry that does not answer the telephone is reported soon.
-const CONNECT_ATTEMPTS: u32 = 3;
+const CONNECT_RETRIES: u32 = 2;
 /// The longest first pause; it doubles from there.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause of our own making.
@@ -46,27 +46,13 @@ impl Trouble {
         Self::Status { retry_after: response.header("retry-after").and_then(|header| retry_after(header, SystemTime::now())) }
     }
 
-    /// How long to wait before the next attempt; `None` to give up. `made` attempts are over; `dice` is in 0..1.
-    ///
-    /// Full jitter, so that a fleet of pipelines that failed together does not come back together.
-    fn pause(self, made: u32, dice: f64) -> Option<Duration> {
-        let most = self.attempts();
-        if made >= most {
-            return None;
-        }
-        let longest = FIRST_PAUSE.saturating_mul(1 << (made - 1).min(16)).min(LONGEST_PAUSE);
+    /// How often another attempt may follow, of at most `most`.
+    fn retries(self, most: u32) -> u32 {
         match self {
-            Self::Status { retry_after: Some(asked) } => Some(asked.min(LONGEST_RETRY_AFTER)),
-            Self::TokenExpired => Some(Duration::ZERO),
-            _ => Some(longest.mul_f64(dice)),
-        }
-    }
-
-    fn attempts(self) -> u32 {
-        match self {
-            Self::Connect => CONNECT_ATTEMPTS,
-            Self::TokenExpired => 2,
-            Self::Status { .. } | Self::Broken | Self::Stalled => ATTEMPTS,
+            Self::Connect => most.min(CONNECT_RETRIES),
+            // the attempt failed for want of a log-in, which there is now
+            Self::TokenExpired => 1,
+            Self::Status { .. } | Self::Broken | Self::Stalled => most,
         }
     }
 }
@@ -110,13 +96,22 @@ impl From<StoreError> for Failure {
 #[derive(Clone)]
 pub(super) struct Retry {
     pause: Arc<dyn Fn(Duration) + Send + Sync>,
+    /// How often an attempt may follow another.
+    retries: u32,
+    /// The longest first pause; it doubles from there.
+    first_pause: Duration,
     /// All pauses of one request together.
     most: Duration,
 }
 
 impl Retry {
     pub(super) fn new(pause: impl Fn(Duration) + Send + Sync + 'static) -> Self {
-        Self { pause: Arc::new(pause), most: Duration::MAX }
+        Self { pause: Arc::new(pause), retries: RETRIES, first_pause: FIRST_PAUSE, most: Duration::MAX }
+    }
+
+    /// The same with what the user says about it.
+    pub(super) fn trying(self, retries: Option<u32>, first_pause: Option<Duration>) -> Self {
+        Self { retries: retries.unwrap_or(self.retries), first_pause: first_pause.unwrap_or(self.first_pause), ..self }
     }
 
     /// The same, giving up rather than waiting longer than this in all.
@@ -124,21 +119,52 @@ impl Retry {
         Self { most, ..self }
     }
 
+    /// The same for a place that others stand in for.
+    pub(super) fn hasty(self) -> Self {
+        Self { retries: self.retries.min(1), ..self }
+    }
+
     /// Runs `attempt` until it succeeds or another try is of no use; `what` names it in the log: "upload of sha256:…".
-    pub(super) fn run<T>(&self, what: &dyn fmt::Display, mut attempt: impl FnMut() -> Result<T, Failure>) -> Result<T, StoreError> {
+    pub(super) fn run<T>(&self, what: &dyn fmt::Display, attempt: impl FnMut() -> Result<T, Failure>) -> Result<T, StoreError> {
+        self.run_while(what, &|| false, attempt)
+    }
+
+    /// The same; attempts before the last one that `moved` the work on do not count.
+    pub(super) fn run_while<T>(
+        &self,
+        what: &dyn fmt::Display,
+        moved: &dyn Fn() -> bool,
+        mut attempt: impl FnMut() -> Result<T, Failure>,
+    ) -> Result<T, StoreError> {
         let (mut made, mut waited) = (0, Duration::ZERO);
         loop {
             let failure = match attempt() {
                 Ok(done) => return Ok(done),
                 Err(failure) => failure,
             };
-            made += 1;
-            let next = failure.trouble.and_then(|trouble| Some((trouble.pause(made, dice())?, trouble.attempts())));
+            made = if moved() { 1 } else { made + 1 };
+            let next = failure.trouble.and_then(|trouble| Some((self.next(trouble, made, dice())?, trouble.retries(self.retries) + 1)));
             let Some((pause, most)) = next.filter(|(pause, _)| waited + *pause <= self.most) else { return Err(failure.error) };
             waited += pause;
             tracing::debug!("{what} broke off");
             tracing::warn!("{}; attempt {} of {most} in {pause:.1?}", chain(&failure.error), made + 1);
             self.pause(pause);
+        }
+    }
+
+    /// How long to wait before the next attempt; `None` to give up. `made` attempts are over; `dice` is in 0..1.
+    ///
+    /// Full jitter, so that a fleet of pipelines that failed together does not come back together.
+    fn next(&self, trouble: Trouble, made: u32, dice: f64) -> Option<Duration> {
+        if made > trouble.retries(self.retries) {
+            return None;
+        }
+        let cap = LONGEST_PAUSE.max(self.first_pause);
+        let longest = self.first_pause.saturating_mul(1 << (made - 1).min(16)).min(cap);
+        match trouble {
+            Trouble::Status { retry_after: Some(asked) } => Some(asked.min(LONGEST_RETRY_AFTER)),
+            Trouble::TokenExpired => Some(Duration::ZERO),
+            _ => Some(longest.mul_f64(dice)),
         }
     }
 
@@ -176,6 +202,7 @@ mod tests {
     #[test]
     fn the_pause_grows_is_capped_and_ends() {
         let seconds = |seconds| Some(Duration::from_secs(seconds));
+        let retry = Retry::default();
         for (trouble, made, pause) in [
             (STATUS, 1, seconds(1)),
             (STATUS, 2, seconds(2)),
@@ -193,10 +220,31 @@ mod tests {
             (Trouble::TokenExpired, 1, seconds(0)),
             (Trouble::TokenExpired, 2, None),
         ] {
-            assert_eq!(trouble.pause(made, 1.0), pause, "{trouble:?} after {made}");
+            assert_eq!(retry.next(trouble, made, 1.0), pause, "{trouble:?} after {made}");
         }
-        assert_eq!(STATUS.pause(3, 0.5), seconds(2), "jitter is full");
-        assert_eq!(STATUS.pause(3, 0.0), seconds(0), "jitter is full");
+        assert_eq!(retry.next(STATUS, 3, 0.5), seconds(2), "jitter is full");
+        assert_eq!(retry.next(STATUS, 3, 0.0), seconds(0), "jitter is full");
+    }
+
+    #[test]
+    fn how_often_and_how_soon_is_the_users_word() {
+        let of = |retries, first| Retry::default().trying(Some(retries), Some(Duration::from_millis(first)));
+        let pauses = |retry: Retry, trouble| {
+            (1..20).map_while(|made| retry.next(trouble, made, 1.0)).map(|pause| pause.as_millis()).collect::<Vec<_>>()
+        };
+        for (retries, first, trouble, expected) in [
+            (0, 1000, STATUS, vec![]),
+            (1, 1000, STATUS, vec![1000]),
+            (3, 20, Trouble::Stalled, vec![20, 40, 80]),
+            (2, 0, Trouble::Broken, vec![0, 0]),
+            (2, 60_000, Trouble::Broken, vec![60_000, 60_000]),
+            (1, 5, Trouble::Connect, vec![5]),
+            (9, 5, Trouble::Connect, vec![5, 10]),
+            (2, 5, ASKED, vec![7000, 7000]),
+            (0, 5, Trouble::TokenExpired, vec![0]),
+        ] {
+            assert_eq!(pauses(of(retries, first), trouble), expected, "{retries} retries after {first} ms: {trouble:?}");
+        }
     }
 
     #[test]

@@ -1,15 +1,16 @@
 //! Bearer tokens: <https://distribution.github.io/distribution/spec/auth/token/> and, for identity tokens,
 //! <https://distribution.github.io/distribution/spec/auth/oauth/>.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use serde::Deserialize;
 use url::Url;
+use zeroize::Zeroizing;
 
 use super::RegistryError;
 use super::answer::complaint;
@@ -18,6 +19,7 @@ use super::location::shown;
 use super::retry::{Failure, Trouble, is_transient};
 use super::secret::Secret;
 use super::transport::{Request, Response, Transport};
+use crate::oci::Timestamp;
 
 /// Tokens with many rights grow to some ten kilobytes.
 const MAX_ANSWER: u64 = 1 << 20;
@@ -63,20 +65,23 @@ impl Token {
 }
 
 impl TokenRequest<'_> {
-    /// Asks once.
+    /// Asks once; a token service that knows no OAuth2 is asked in the older way, too.
     pub(super) fn send(&self, transport: &Transport) -> Result<Token, Failure> {
         let asked = Instant::now();
-        let request = match self.credential.map(|credential| &credential.login) {
-            Some(Login::Identity(token)) => self.refresh(token),
-            Some(Login::Password { user, password }) => self.get(basic(user, password)),
-            None => self.get(None),
+        let response = match self.credential.map(|credential| &credential.login) {
+            Some(Login::Identity { token, basic: (user, password) }) => {
+                let response = transport.send(&self.refresh(token))?;
+                if knows_oauth2(response.status.as_u16()) { response } else { transport.send(&self.get(basic(user, password)))? }
+            }
+            Some(Login::Password { user, password }) => transport.send(&self.get(basic(user, password)))?,
+            None => transport.send(&self.get(None))?,
         };
-        let response = transport.send(&request)?;
         if response.status.as_u16() != 200 {
             return Err(self.refused(response));
         }
+        let there = response.header("date").and_then(|date| httpdate::parse_http_date(date).ok());
         let body = response.bytes(MAX_ANSWER)?;
-        parse(&body, asked).map_err(|reason| self.unusable(reason).into())
+        parse(&body, there, asked).map_err(|reason| self.unusable(reason).into())
     }
 
     fn get(&self, authorization: Option<HeaderValue>) -> Request {
@@ -92,7 +97,8 @@ impl TokenRequest<'_> {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "refresh_token").append_pair("client_id", "modelcar");
         form.extend_pairs(self.service.map(|service| ("service", service)));
-        form.append_pair("scope", &self.scopes.join(" ")).append_pair("refresh_token", token.expose());
+        form.extend_pairs((!self.scopes.is_empty()).then(|| ("scope", self.scopes.join(" "))));
+        form.append_pair("refresh_token", token.expose());
         let mut request = Request::new(Method::POST, self.realm.clone());
         request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         request.body = Bytes::from(form.finish());
@@ -134,20 +140,60 @@ fn sensitive(text: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
+/// What an answer to an OAuth2 request tells of a service that has only the older way: there is no such path or method
+/// (Google, <https://github.com/google/go-containerregistry/pull/1210>), or a log-in is missed that was in the form (Artifactory,
+/// <https://github.com/containerd/containerd/pull/2117>).
+fn knows_oauth2(status: u16) -> bool {
+    !matches!(status, 401 | 404 | 405)
+}
+
 #[derive(Deserialize)]
 struct Answer {
     token: Option<String>,
     access_token: Option<String>,
     expires_in: Option<f64>,
+    issued_at: Option<String>,
 }
 
-/// Reads a token service's answer; the reason of a failure never quotes it.
-fn parse(body: &[u8], now: Instant) -> Result<Token, &'static str> {
+/// Reads a token service's answer; `there` is its clock. The reason of a failure never quotes it.
+fn parse(body: &[u8], there: Option<SystemTime>, now: Instant) -> Result<Token, &'static str> {
     let answer: Answer = serde_json::from_slice(body).map_err(|_| "its answer is not the JSON of a token")?;
     let filled = |token: Option<String>| token.filter(|token| !token.is_empty());
-    let value = filled(answer.token).or_else(|| filled(answer.access_token)).ok_or("its answer holds no token")?;
-    let life = answer.expires_in.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or(DEFAULT_LIFE);
+    let value = filled(answer.token).or_else(|| filled(answer.access_token)).map(Zeroizing::new).ok_or("its answer holds no token")?;
+    let life = answer.expires_in.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let claims = Claims::of(&value);
+    let life = life.or_else(|| claims.life()).unwrap_or(DEFAULT_LIFE);
+    let there = there.and_then(|there| there.duration_since(SystemTime::UNIX_EPOCH).ok());
+    let life = there.map_or(life, |there| left(life, answer.issued_at.as_deref(), &claims, there));
     Token::new(&value, life, now).ok_or("the token has characters that no header can hold")
+}
+
+/// What is left of a life: services hand out tokens again that they issued some time ago. Only their own clock counts, which is in the
+/// answer's `Date`; that of this machine may be wrong.
+fn left(life: Duration, issued_at: Option<&str>, claims: &Claims, there: Duration) -> Duration {
+    let issued = issued_at.and_then(Timestamp::parse).map(|time| Duration::from_secs(time.seconds()));
+    let age = issued.map_or(Duration::ZERO, |issued| there.saturating_sub(issued));
+    let end = claims.exp.map_or(Duration::MAX, |end| Duration::from_secs(end).saturating_sub(there));
+    life.saturating_sub(age).min(end)
+}
+
+/// The times in a token that is a JWT (<https://www.rfc-editor.org/rfc/rfc7519#section-4.1>), in seconds since 1970. Nothing is trusted
+/// by them: they only tell when to ask for another token.
+#[derive(Default, Deserialize)]
+struct Claims {
+    exp: Option<u64>,
+    iat: Option<u64>,
+}
+
+impl Claims {
+    fn of(token: &str) -> Self {
+        let payload = token.split('.').nth(1).and_then(|payload| URL_SAFE_NO_PAD.decode(payload).ok());
+        payload.and_then(|payload| serde_json::from_slice(&payload).ok()).unwrap_or_default()
+    }
+
+    fn life(&self) -> Option<Duration> {
+        self.exp?.checked_sub(self.iat?).map(Duration::from_secs)
+    }
 }
 
 #[cfg(test)]
@@ -200,7 +246,7 @@ mod tests {
             (r#"{"token":"a b"}"#, Err("the token has characters that no header can hold"), 0),
             ("[]", Err("its answer is not the JSON of a token"), 0),
         ] {
-            let token = parse(body.as_bytes(), now);
+            let token = parse(body.as_bytes(), None, now);
             assert_eq!(token.as_ref().map(|token| token.value.expose()).map_err(|reason| *reason), value, "{body}");
             if let Ok(token) = token {
                 let at = |seconds| now + Duration::from_secs(seconds);
@@ -211,8 +257,33 @@ mod tests {
 
     #[test]
     fn an_endless_life_is_no_overflow() {
-        assert!(parse(br#"{"token":"t","expires_in":1e300}"#, Instant::now()).is_ok());
-        assert!(parse(br#"{"token":"t","expires_in":1e15}"#, Instant::now()).is_ok());
+        assert!(parse(br#"{"token":"t","expires_in":1e300}"#, None, Instant::now()).is_ok());
+        assert!(parse(br#"{"token":"t","expires_in":1e15}"#, None, Instant::now()).is_ok());
+    }
+
+    #[test]
+    fn a_token_lives_by_its_services_clock() {
+        let jwt = |claims: &str| format!("h.{}.s", URL_SAFE_NO_PAD.encode(claims));
+        let answer = |token: &str, rest: &str| format!(r#"{{"token":"{token}"{rest}}}"#);
+        let there = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let now = Instant::now();
+        for (body, date, usable) in [
+            // issued a hundred seconds ago: 1970-01-12T13:46:40Z is a million seconds
+            (answer("t", r#","expires_in":300,"issued_at":"1970-01-12T13:45:00Z""#), Some(there), 190),
+            (answer("t", r#","expires_in":300,"issued_at":"1970-01-12T13:45:00Z""#), None, 290),
+            (answer("t", r#","expires_in":300,"issued_at":"1970-01-12T14:00:00Z""#), Some(there), 290),
+            (answer("t", r#","expires_in":300,"issued_at":"yesterday""#), Some(there), 290),
+            (answer(&jwt(r#"{"exp":1000200,"iat":999900}"#), ""), None, 290),
+            (answer(&jwt(r#"{"exp":1000200,"iat":999900}"#), ""), Some(there), 190),
+            (answer(&jwt(r#"{"exp":1000200}"#), r#","expires_in":3600"#), Some(there), 190),
+            (answer(&jwt(r#"{"exp":999999}"#), r#","expires_in":3600"#), Some(there), 0),
+            (answer(&jwt(r#"{"exp":10,"iat":20}"#), ""), None, 50),
+            (answer(&jwt("no JSON"), ""), Some(there), 50),
+        ] {
+            let token = parse(body.as_bytes(), date, now).unwrap();
+            let at = |seconds| now + Duration::from_secs(seconds);
+            assert!(!token.is_fresh(at(usable + 1)) && (usable == 0 || token.is_fresh(at(usable - 1))), "{body} {date:?}");
+        }
     }
 
     #[test]

@@ -6,23 +6,27 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
+use reqwest::tls::Version;
 use reqwest::{Certificate, Method, StatusCode};
 use tokio::runtime::Runtime;
 use url::Url;
 
-use super::address::is_loopback;
-use super::body::Feed;
+use super::address::{Address, Scheme, is_loopback};
+use super::body::Portion;
+use super::certs::{self, CertDirs};
 use super::error::Cause;
 use super::location::shown;
+use super::pace::Pace;
 use super::retry::{Failure, Trouble};
-use super::{RegistryError, download};
+use super::{RegistryError, download, proxy, roots};
+use crate::store::StoreOptions;
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -32,8 +36,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 const COMMIT_FACTOR: u32 = 10;
 /// How much longer than a pause may last a whole document may take, lest it come in drops for ever.
 const DOCUMENT_FACTOR: u32 = 5;
-/// A CA file is some kilobytes per certificate.
-const MAX_CA_FILE: u64 = 16 << 20;
 
 /// A request that can be sent again.
 #[derive(Clone)]
@@ -42,11 +44,13 @@ pub(super) struct Request {
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    /// A right that it needs beyond those of the store.
+    pub(super) scope: Option<String>,
 }
 
 impl Request {
     pub(super) fn new(method: Method, url: Url) -> Self {
-        Self { method, url, headers: HeaderMap::new(), body: Bytes::new() }
+        Self { method, url, headers: HeaderMap::new(), body: Bytes::new(), scope: None }
     }
 }
 
@@ -57,6 +61,7 @@ pub(super) struct Response {
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
     idle: Duration,
+    pace: Pace,
     inner: reqwest::Response,
 }
 
@@ -64,28 +69,43 @@ pub(super) struct Response {
 pub(super) struct Transport {
     verify: bool,
     extra_roots: Vec<Certificate>,
+    cert_dirs: CertDirs,
     idle: Duration,
+    pace: Pace,
     clients: Mutex<BTreeMap<Kind, reqwest::Client>>,
 }
 
 /// Each kind of host has its own client, made when it is first needed: reading the system's roots takes 30 ms and fails in an
 /// image without any, and neither may trouble a plain-HTTP registry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Kind {
     tls: bool,
     proxied: bool,
-}
-
-impl Kind {
-    fn of(url: &Url) -> Self {
-        Self { tls: url.scheme() == "https", proxied: !is_loopback(url) }
-    }
+    /// The folder of the host's own certificates.
+    certs: Option<PathBuf>,
 }
 
 impl Transport {
     /// `idle` is how long nothing may move before a request is given up.
     pub(super) fn new(verify: bool, extra_roots: Vec<Certificate>, idle: Duration) -> Self {
-        Self { verify, extra_roots, idle, clients: Mutex::default() }
+        Self { verify, extra_roots, cert_dirs: CertDirs::default(), idle, pace: Pace::default(), clients: Mutex::default() }
+    }
+
+    /// What reaches a registry: with the authorities that the options name, the certificates for its host, and their rate.
+    pub(super) fn for_registry(address: &Address, options: &StoreOptions, idle: Duration) -> Result<Self, RegistryError> {
+        let extra_roots = options.ca_file.as_deref().map(roots::read_roots).transpose()?.unwrap_or_default();
+        let cert_dirs = CertDirs::new(&address.api(Scheme::Https)?, options.cert_dir.as_deref(), &|name| std::env::var_os(name))?;
+        let pace = Pace::new(options.limit_rate);
+        Ok(Self { cert_dirs, pace, ..Self::new(options.tls_verify != Some(false), extra_roots, idle) })
+    }
+
+    pub(super) fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    fn kind(&self, url: &Url) -> Kind {
+        let tls = url.scheme() == "https";
+        Kind { tls, proxied: !is_loopback(url) && !proxy::names_port(url), certs: if tls { self.cert_dirs.of(url) } else { None } }
     }
 
     /// Sends a request whose body is in memory.
@@ -94,10 +114,10 @@ impl Transport {
         self.exchange(request, request.body.len() as u64, body, &Progress::default())
     }
 
-    /// Sends a request whose body comes from a [`Feed`] instead.
-    pub(super) fn send_feed(&self, request: &Request, feed: Feed) -> Result<Response, Failure> {
-        let (size, progress) = (feed.size(), feed.progress());
-        self.exchange(request, size, reqwest::Body::wrap_stream(feed), &progress)
+    /// Sends a request whose body comes from a [`Portion`] instead.
+    pub(super) fn send_portion(&self, request: &Request, portion: Portion) -> Result<Response, Failure> {
+        let (size, progress) = (portion.size(), portion.progress());
+        self.exchange(request, size, reqwest::Body::wrap_stream(portion), &progress)
     }
 
     fn exchange(&self, request: &Request, size: u64, body: reqwest::Body, progress: &Progress) -> Result<Response, Failure> {
@@ -116,29 +136,30 @@ impl Transport {
             url: inner.url().clone(),
             headers: inner.headers().clone(),
             idle: self.idle,
+            pace: self.pace.clone(),
             inner,
         })
     }
 
     fn client(&self, url: &Url) -> Result<reqwest::Client, RegistryError> {
-        let kind = Kind::of(url);
+        let kind = self.kind(url);
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&kind) {
             return Ok(client.clone());
         }
-        let client = self.builder(kind).build().map_err(|error| RegistryError::TlsSetup(innermost(&error)))?;
+        let client = self.builder(&kind)?.build().map_err(|error| RegistryError::TlsSetup(innermost(&error)))?;
         clients.insert(kind, client.clone());
         Ok(client)
     }
 
     /// A client that ends every request after twice the idle time, for libraries that would wait for ever.
     pub(super) fn impatient_client(&self, url: &Url) -> Result<reqwest::Client, RegistryError> {
-        let builder = self.builder(Kind::of(url)).timeout(self.idle * 2);
+        let builder = self.builder(&self.kind(url))?.timeout(self.idle * 2);
         builder.build().map_err(|error| RegistryError::TlsSetup(innermost(&error)))
     }
 
     /// HTTP/1.1 only: the flow control of HTTP/2 gains uploads nothing.
-    fn builder(&self, kind: Kind) -> reqwest::ClientBuilder {
+    fn builder(&self, kind: &Kind) -> Result<reqwest::ClientBuilder, RegistryError> {
         let builder = reqwest::Client::builder()
             .user_agent(concat!("modelcar/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
@@ -146,24 +167,17 @@ impl Transport {
             .pool_idle_timeout(KEEP_ALIVE)
             .http1_only();
         let builder = if kind.proxied { builder } else { builder.no_proxy() };
-        match kind.tls {
-            false => builder.tls_certs_only([]),
-            true if self.verify => builder.tls_certs_merge(self.extra_roots.iter().cloned()),
-            true => builder.tls_danger_accept_invalid_certs(true),
+        if !kind.tls {
+            return Ok(builder.tls_certs_only([]));
         }
+        let own = kind.certs.as_deref().map(certs::read).transpose()?;
+        let (roots, identity) = own.map(|own| (own.roots, own.identity)).unwrap_or_default();
+        let builder = identity.into_iter().fold(builder.tls_version_min(Version::TLS_1_2), reqwest::ClientBuilder::identity);
+        if !self.verify {
+            return Ok(builder.tls_danger_accept_invalid_certs(true));
+        }
+        Ok(builder.tls_certs_merge(self.extra_roots.iter().cloned().chain(roots)))
     }
-}
-
-/// Reads the certificates of `--ca-file`.
-pub(super) fn read_roots(file: &Path) -> Result<Vec<Certificate>, RegistryError> {
-    let failed = |cause: String| RegistryError::CaFile { file: file.to_owned(), source: Cause(cause) };
-    let size = fs_err::metadata(file).map_err(|error| failed(error.kind().to_string()))?.len();
-    if size > MAX_CA_FILE {
-        return Err(failed(format!("it is larger than {MAX_CA_FILE} bytes")));
-    }
-    let pem = fs_err::read(file).map_err(|error| failed(error.kind().to_string()))?;
-    let roots = Certificate::from_pem_bundle(&pem).map_err(|error| failed(innermost(&error).0))?;
-    if roots.is_empty() { Err(failed("it holds no PEM certificate".to_owned())) } else { Ok(roots) }
 }
 
 impl Response {
@@ -199,8 +213,9 @@ impl Response {
         download::BodyReader::new(self.chunks())
     }
 
-    fn chunks(self) -> Chunks {
-        Chunks { request: Request::new(self.method, self.url), idle: self.idle, inner: self.inner }
+    /// The pieces of the body as they arrive.
+    pub(super) fn chunks(self) -> Chunks {
+        Chunks { request: Request::new(self.method, self.url), idle: self.idle, pace: self.pace, inner: self.inner }
     }
 }
 
@@ -208,13 +223,16 @@ impl Response {
 pub(super) struct Chunks {
     request: Request,
     idle: Duration,
+    pace: Pace,
     inner: reqwest::Response,
 }
 
 impl Chunks {
     pub(super) fn next(&mut self) -> Result<Option<Bytes>, Failure> {
         let chunk = block_on(watched(self.inner.chunk(), &Progress::default(), self.idle))?;
-        chunk.ok_or_else(|| stalled(&self.request, self.idle))?.map_err(|error| failed(&self.request, &error))
+        let chunk = chunk.ok_or_else(|| stalled(&self.request, self.idle))?.map_err(|error| failed(&self.request, &error))?;
+        self.pace.pass(chunk.as_ref().map_or(0, Bytes::len));
+        Ok(chunk)
     }
 }
 
@@ -224,25 +242,26 @@ pub(super) struct Progress(Arc<Counters>);
 
 #[derive(Debug, Default)]
 struct Counters {
-    size: u64,
+    size: Option<u64>,
     sent: AtomicU64,
 }
 
 impl Progress {
+    /// Of a body whose end makes the registry work, also where it is empty because the bytes went before.
     pub(super) fn of(size: u64) -> Self {
-        Self(Arc::new(Counters { size, sent: AtomicU64::new(0) }))
+        Self(Arc::new(Counters { size: Some(size), sent: AtomicU64::new(0) }))
     }
 
     pub(super) fn advance(&self, bytes: usize) {
         self.0.sent.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    fn sent(&self) -> u64 {
+    pub(super) fn sent(&self) -> u64 {
         self.0.sent.load(Ordering::Relaxed)
     }
 
     fn patience(&self, idle: Duration) -> Duration {
-        let committing = self.0.size > 0 && self.sent() >= self.0.size;
+        let committing = self.0.size.is_some_and(|size| self.sent() >= size);
         if committing { idle * COMMIT_FACTOR } else { idle }
     }
 }
@@ -287,6 +306,10 @@ fn stalled(request: &Request, idle: Duration) -> Failure {
 fn failed(request: &Request, error: &reqwest::Error) -> Failure {
     let source = innermost(error);
     let host = host(&request.url);
+    // what a server thinks of our certificate comes with its first answer in TLS 1.3
+    if is_alert(&source) {
+        return RegistryError::Tls { host, source }.into();
+    }
     if error.is_connect() {
         let unreachable = |source| Failure::transient(Trouble::Connect, RegistryError::Unreachable { host: host.clone(), source });
         return if is_tls(error) { RegistryError::Tls { host, source }.into() } else { unreachable(source) };
@@ -310,12 +333,17 @@ fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
     io.flat_map(nested).any(|error| error.kind() == io::ErrorKind::InvalidData)
 }
 
+/// What the other side ended TLS with, in rustls's words.
+fn is_alert(cause: &Cause) -> bool {
+    cause.0.starts_with("received fatal alert")
+}
+
 /// An [`io::Error`] inside another one is not its source: that is the inner one's source.
 fn nested(error: &io::Error) -> impl Iterator<Item = &io::Error> {
     std::iter::successors(Some(error), |error| error.get_ref().and_then(|inner| inner.downcast_ref()))
 }
 
-fn innermost(error: &(dyn std::error::Error + 'static)) -> Cause {
+pub(super) fn innermost(error: &(dyn std::error::Error + 'static)) -> Cause {
     Cause(super::answer::printable(&causes(error).last().map(ToString::to_string).unwrap_or_default()))
 }
 
@@ -331,6 +359,7 @@ mod tests {
         assert_eq!(progress.patience(idle), idle);
         progress.advance(1);
         assert_eq!(progress.patience(idle), Duration::from_secs(600));
+        assert_eq!(Progress::of(0).patience(idle), Duration::from_secs(600), "the bytes went before");
         assert_eq!(Progress::default().patience(idle), idle);
     }
 

@@ -111,10 +111,7 @@ impl Attaching<'_> {
     }
 
     fn put_bundle(&self, subject: &Subject, predicate_type: &str, statement: &[u8]) -> Result<Digest, TrustError> {
-        let bundle = self.request.signer.sign_statement(statement)?;
-        let attached = referrer::Attached::new(subject, predicate_type, bundle)?;
-        attached.put(self.request.store)?;
-        Ok(attached.digest())
+        referrer::state(self.request.store, subject, self.request.signer, predicate_type, statement)
     }
 
     fn write_attached(&mut self, subjects: &[Subject]) -> Result<(), TrustError> {

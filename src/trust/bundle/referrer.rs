@@ -6,7 +6,7 @@ use crate::oci::{Annotations, Descriptor, Digest, ImageManifest, Manifest, Manif
 use crate::store::Store;
 use crate::trust::model_signing::PREDICATE_TYPE;
 use crate::trust::subject::Subject;
-use crate::trust::{Finding, Reason, Says, TrustError, Trusted, Verdict, fetch};
+use crate::trust::{Finding, Reason, Says, Signer, TrustError, Trusted, Verdict, fetch};
 
 /// Referrers of one manifest; more are refused.
 const MAX_REFERRERS: usize = 4096;
@@ -57,6 +57,19 @@ impl Attached {
         store.put_blob(&Descriptor::of(media_type::BUNDLE, &self.bundle), &self.bundle)?;
         Ok(store.put_manifest(&self.manifest, &ManifestRef::Digest(self.digest()))?)
     }
+}
+
+/// Signs a statement about a manifest, and writes the bundle beside it.
+pub(in crate::trust) fn state(
+    store: &dyn Store,
+    subject: &Subject,
+    signer: &Signer,
+    predicate_type: &str,
+    statement: &[u8],
+) -> Result<Digest, TrustError> {
+    let attached = Attached::new(subject, predicate_type, signer.sign_statement(statement)?)?;
+    attached.put(store)?;
+    Ok(attached.digest())
 }
 
 /// No `org.opencontainers.image.created`: no verifier reads it, and without a time the same signature is the same manifest

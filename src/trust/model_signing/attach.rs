@@ -138,7 +138,7 @@ impl Attaching<'_> {
     fn ensure_signed(&self, subject: &Subject) -> Result<(Digest, Outcome), ModelSigningError> {
         match self.signed.bundles_of(subject.digest()).first() {
             Some(known) => Ok((*known, Outcome::AlreadyThere)),
-            None => Ok(ensure_bundle(self.request.store, subject, self.request.signer.signer)?),
+            None => Ok(ensure_bundle(self.request.store, subject, self.request.signer.signer, &self.own)?),
         }
     }
 

@@ -5,33 +5,28 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
 use super::ModelSigningError;
 use super::statement::{IgnoredPaths, ModelFiles, path_fault};
+use crate::image::annotations::{LAYER_DIGEST, LAYER_PATH, LAYER_TYPE};
 use crate::image::layer_files::model_file_digests;
 use crate::image::{ImageError, platforms};
 use crate::model::MAX_DEPTH;
-use crate::oci::{Descriptor, Digest, Hasher, ImageManifest, RawManifest};
+use crate::oci::{Descriptor, Digest, ImageManifest, RawManifest};
 use crate::store::Store;
 use crate::trust::bundle::document::MAX_BUNDLE;
 use crate::trust::reason::shown;
 use crate::trust::subject::{Subject, subjects};
 
-const CONTENT_TYPE: &str = "olot.layer.content.type";
-const CONTENT_DIGEST: &str = "olot.layer.content.digest";
-const CONTENT_PATH: &str = "olot.layer.content.inlayerpath";
 /// Where the model lies in an image.
 const MODELS: &str = "/models/";
 /// What a file at least takes in a statement, beside its path, in bytes.
 const LEAST: u64 = 100;
 /// Of more files, nobody would read the signature.
 const MOST_FILES: usize = (MAX_BUNDLE / LEAST) as usize;
-/// How much is read at once, in bytes.
-const BUFFER: usize = 1 << 20;
 
 /// Whose word on an image's files is taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -125,11 +120,11 @@ fn refuse_too_many(files: &ModelFiles) -> Result<(), ModelSigningError> {
 
 /// What a layer with one file says of it.
 fn annotated_file(layer: &Descriptor) -> Result<Option<(String, Digest)>, ModelSigningError> {
-    if layer.annotations.get(CONTENT_TYPE).is_none_or(|kind| kind != "file") {
+    if layer.annotations.get(LAYER_TYPE).is_none_or(|kind| kind != "file") {
         return Ok(None);
     }
     let value = |name: &str| layer.annotations.get(name).ok_or_else(|| annotation(layer, format!("has no `{name}`")));
-    let (path, digest) = (value(CONTENT_PATH)?, value(CONTENT_DIGEST)?);
+    let (path, digest) = (value(LAYER_PATH)?, value(LAYER_DIGEST)?);
     let below = path.strip_prefix(MODELS).ok_or_else(|| annotation(layer, format!("`{}` is not below /models", shown(path))))?;
     if let Some(why) = path_fault(below) {
         return Err(annotation(layer, format!("of its path `{}`, {why}", shown(path))));
@@ -188,14 +183,7 @@ fn hash(entry: &DirEntry) -> Result<Digest, ModelSigningError> {
     if !entry.file_type().is_file() {
         return Err(unsignable(path, "it is neither a file nor a folder"));
     }
-    let (mut hasher, mut buffer) = (Hasher::default(), vec![0; BUFFER]);
-    let mut file = File::open(path).map_err(reading(path))?;
-    loop {
-        match file.read(&mut buffer).map_err(reading(path))? {
-            0 => return Ok(hasher.finish()),
-            count => hasher.update(&buffer[..count]),
-        }
-    }
+    File::open(path).and_then(|mut file| Digest::of_reader(&mut file)).map_err(reading(path))
 }
 
 fn reading(path: &Path) -> impl FnOnce(std::io::Error) -> ModelSigningError {

@@ -1,7 +1,8 @@
 //! A strict reader of Kubernetes' structural schemas: what an API server would refuse or prune is an error here.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use serde_json::Value;
 
@@ -14,8 +15,15 @@ pub fn crd_dir() -> Option<PathBuf> {
 
 /// The schema of an InferenceService, read once: it has 2 MB.
 pub fn inference_service() -> Option<&'static Value> {
-    static SCHEMA: OnceLock<Option<Value>> = OnceLock::new();
-    SCHEMA.get_or_init(|| Some(schema(&crd_dir()?, "serving.kserve.io", "InferenceService", "v1beta1"))).as_ref()
+    static SCHEMA: OnceLock<Option<&'static Value>> = OnceLock::new();
+    *SCHEMA.get_or_init(|| Some(known(&crd_dir()?, "serving.kserve.io", "InferenceService", "v1beta1")))
+}
+
+/// The schema of one version of a kind, read once: some have 2 MB.
+pub fn known(dir: &Path, group: &str, kind: &str, version: &str) -> &'static Value {
+    static KNOWN: Mutex<BTreeMap<String, &'static Value>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap();
+    known.entry(format!("{group}/{version}/{kind}")).or_insert_with(|| Box::leak(Box::new(schema(dir, group, kind, version))))
 }
 
 /// The schema of one version of a kind.
@@ -96,6 +104,7 @@ fn check_metadata(members: &serde_json::Map<String, Value>, found: &mut Vec<Stri
         let fine = match name.as_str() {
             "name" | "namespace" => value.is_string(),
             "annotations" | "labels" => strings(value),
+            "finalizers" => value.as_array().is_some_and(|list| list.iter().all(Value::is_string)),
             _ => false,
         };
         if !fine {
@@ -104,7 +113,8 @@ fn check_metadata(members: &serde_json::Map<String, Value>, found: &mut Vec<Stri
     }
 }
 
-fn has_type(wanted: Option<&str>, value: &Value) -> bool {
+/// Whether a value is of a type as schemas name it.
+pub fn has_type(wanted: Option<&str>, value: &Value) -> bool {
     match wanted {
         Some("object") => value.is_object(),
         Some("array") => value.is_array(),

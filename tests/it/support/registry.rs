@@ -19,6 +19,7 @@ pub(crate) struct Registry {
     pub(crate) host: String,
     child: Child,
     dir: tempfile::TempDir,
+    store: PathBuf,
 }
 
 /// How a registry is to be set up.
@@ -28,6 +29,35 @@ pub(crate) struct Setup {
     pub(crate) login: bool,
     /// Speaks TLS with a certificate of [`Registry::ca_file`].
     pub(crate) tls: bool,
+    /// Further lines of the section `http:` in its configuration, after `tls:` where that is wanted.
+    pub(crate) http: String,
+    /// Further sections of its configuration.
+    pub(crate) sections: String,
+    /// Keeps what is pushed in this folder, which outlives it.
+    pub(crate) store: Option<PathBuf>,
+    /// Takes nothing.
+    pub(crate) read_only: bool,
+    /// Which registry it is.
+    pub(crate) kind: Kind,
+}
+
+/// The registries there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Debian's `docker-registry`: distribution 2.8.
+    #[default]
+    Debian,
+    /// distribution 3, see `tests/peers/go.sh`.
+    Distribution3,
+}
+
+impl Kind {
+    fn program(self) -> &'static str {
+        match self {
+            Self::Debian => "docker-registry",
+            Self::Distribution3 => "distribution",
+        }
+    }
 }
 
 impl Registry {
@@ -38,8 +68,9 @@ impl Registry {
 
     /// The same, set up otherwise.
     pub(crate) fn start_with(setup: &Setup) -> Option<Self> {
-        let program = need("docker-registry")?;
+        let program = need(setup.kind.program())?;
         let dir = tempfile::tempdir().unwrap();
+        let store = setup.store.clone().unwrap_or_else(|| dir.path().join("data"));
         let mut extra = String::new();
         if setup.login {
             write_htpasswd(&need("htpasswd")?, dir.path());
@@ -51,13 +82,19 @@ impl Registry {
             let file = |name: &str| dir.path().join(name).display().to_string();
             write!(http, "  tls:\n    certificate: {}\n    key: {}\n", file("server.pem"), file("server.key")).unwrap();
         }
+        http.push_str(&setup.http);
+        extra.push_str(&setup.sections);
+        let mut storage = format!("  filesystem:\n    rootdirectory: {}\n  delete:\n    enabled: true\n", store.display());
+        if setup.read_only {
+            storage.push_str("  maintenance:\n    readonly:\n      enabled: true\n");
+        }
         // another process may take the free port first
         for _ in 0..5 {
-            if let Some((host, child)) = launch(&program, dir.path(), &http, &extra) {
-                return Some(Self { host, child, dir });
+            if let Some((host, child)) = launch(&program, dir.path(), &storage, &http, &extra) {
+                return Some(Self { host, child, dir, store });
             }
         }
-        panic!("docker-registry does not start: {}", log(dir.path()));
+        panic!("{} does not start: {}", program.display(), log(dir.path()));
     }
 
     /// The certificate of the authority behind a registry with TLS.
@@ -75,7 +112,7 @@ impl Registry {
 
     /// Where the registry keeps what was pushed.
     pub(crate) fn data(&self) -> PathBuf {
-        self.dir.path().join("data")
+        self.store.clone()
     }
 
     /// The registry's log so far: one line per request, in Apache's format.
@@ -91,11 +128,10 @@ impl Drop for Registry {
     }
 }
 
-fn launch(program: &Path, dir: &Path, http: &str, extra: &str) -> Option<(String, Child)> {
+fn launch(program: &Path, dir: &Path, storage: &str, http: &str, extra: &str) -> Option<(String, Child)> {
     let host = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let store = dir.join("data").display().to_string();
     let config = format!(
-        "version: 0.1\nlog:\n  level: warn\n  accesslog:\n    disabled: false\nstorage:\n  filesystem:\n    rootdirectory: {store}\n  delete:\n    enabled: true\nhttp:\n  addr: {host}\n{http}{extra}"
+        "version: 0.1\nlog:\n  level: warn\n  accesslog:\n    disabled: false\nstorage:\n{storage}http:\n  addr: {host}\n{http}{extra}"
     );
     let file = dir.join("config.yml");
     std::fs::write(&file, config).unwrap();
@@ -129,9 +165,10 @@ fn write_htpasswd(htpasswd: &Path, dir: &Path) {
     std::fs::write(dir.join("htpasswd"), output.stdout).unwrap();
 }
 
-/// An authority and a certificate of it for 127.0.0.1.
-fn write_certificates(openssl: &Path, dir: &Path) {
-    std::fs::write(dir.join("extensions"), "subjectAltName=IP:127.0.0.1,DNS:localhost\nbasicConstraints=CA:FALSE\n").unwrap();
+/// An authority and a certificate of it for 127.0.0.1 and for names below `modelcar.test`.
+pub(crate) fn write_certificates(openssl: &Path, dir: &Path) {
+    std::fs::write(dir.join("extensions"), "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:*.modelcar.test\nbasicConstraints=CA:FALSE\n")
+        .unwrap();
     for arguments in [
         "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=test-ca -keyout ca.key -out ca.pem",
         "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=test-registry -keyout server.key -out server.csr",

@@ -72,38 +72,63 @@ impl Runc {
         format!("/modelcar-test-{}-{name}", std::process::id())
     }
 
-    /// `config.json` as an engine would write it: <https://github.com/opencontainers/runtime-spec/blob/v1.0.2/config.md>.
+    /// A command that runs a container of this configuration in the foreground: its output and status are the container's.
+    pub(crate) fn foreground(&self, name: &str, config: &Value) -> Command {
+        let mut command = self.command();
+        command.arg("run").arg("--bundle").arg(self.write_bundle(name, config)).arg(name).stdin(Stdio::null());
+        command
+    }
+
+    /// Ends a container at once, however far it is.
+    pub(crate) fn kill(&self, name: &str) {
+        let _ = self.command().args(["kill", name, "KILL"]).output();
+    }
+
     fn bundle(&self, name: &str, container: &Container) -> PathBuf {
+        self.write_bundle(name, &container.config(name))
+    }
+
+    fn write_bundle(&self, name: &str, config: &Value) -> PathBuf {
         let bundle = self.state.path().join(name);
         std::fs::create_dir_all(&bundle).unwrap();
-        let mount = |kind: &str, at: &str, options: &[&str]| json!({"destination": at, "type": kind, "source": kind, "options": options});
-        let mut mounts = vec![mount("proc", "/proc", &[]), mount("tmpfs", "/dev", &["nosuid", "mode=755", "size=65536k"])];
+        std::fs::write(bundle.join("config.json"), config.to_string()).unwrap();
+        bundle
+    }
+}
+
+impl Container<'_> {
+    /// `config.json` as an engine would write it: <https://github.com/opencontainers/runtime-spec/blob/v1.0.2/config.md>.
+    fn config(&self, name: &str) -> Value {
         let volume =
             |(source, at): &(&Path, &str)| json!({"destination": at, "type": "bind", "source": source, "options": ["rbind", "rw"]});
-        mounts.extend(container.volumes.iter().map(volume));
-        let pid = match container.pid_of {
+        let mounts: Vec<Value> = kernel_mounts().into_iter().chain(self.volumes.iter().map(volume)).collect();
+        let pid = match self.pid_of {
             Some(pid) => json!({"type": "pid", "path": format!("/proc/{pid}/ns/pid")}),
             None => json!({"type": "pid"}),
         };
         let namespaces: Vec<Value> =
             ["mount", "ipc", "uts", "network"].map(|kind| json!({"type": kind})).into_iter().chain([pid]).collect();
-        let config = json!({
+        json!({
             "ociVersion": "1.0.2",
             "process": {
-                "user": {"uid": RANDOM_USER, "gid": 0}, "args": container.args, "env": container.env, "cwd": "/",
+                "user": {"uid": RANDOM_USER, "gid": 0}, "args": self.args, "env": self.env, "cwd": "/",
                 "noNewPrivileges": true, "capabilities": {"bounding": [], "effective": [], "permitted": []},
             },
-            "root": {"path": container.rootfs, "readonly": true},
+            "root": {"path": self.rootfs, "readonly": true},
             "mounts": mounts,
             "linux": {
-                "namespaces": namespaces, "cgroupsPath": Self::cgroup(name),
+                "namespaces": namespaces, "cgroupsPath": Runc::cgroup(name),
                 "resources": {"memory": {"limit": MEMORY_LIMIT}, "pids": {"limit": 64}},
                 "maskedPaths": ["/proc/kcore", "/proc/keys"], "readonlyPaths": ["/proc/sys", "/proc/bus"],
             },
-        });
-        std::fs::write(bundle.join("config.json"), config.to_string()).unwrap();
-        bundle
+        })
     }
+}
+
+/// What every container has of the kernel's file systems.
+pub(crate) fn kernel_mounts() -> Vec<Value> {
+    let mount = |kind: &str, at: &str, options: &[&str]| json!({"destination": at, "type": kind, "source": kind, "options": options});
+    vec![mount("proc", "/proc", &[]), mount("tmpfs", "/dev", &["nosuid", "mode=755", "size=65536k"])]
 }
 
 /// A container that is removed when the test ends, however it ends.

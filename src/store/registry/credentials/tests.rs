@@ -10,7 +10,7 @@ fn find_in(json: &str, registry: &str, repository: &str) -> Result<Option<Creden
 fn user(json: &str, registry: &str, repository: &str) -> Option<String> {
     find_in(json, registry, repository).unwrap().map(|credential| match credential.login {
         Login::Password { user, password } => format!("{user}:{}", password.expose()),
-        Login::Identity(token) => format!("identity {}", token.expose()),
+        Login::Identity { token, .. } => format!("identity {}", token.expose()),
     })
 }
 
@@ -165,4 +165,30 @@ fn helpers_come_before_and_after_the_entries_of_a_file() {
     assert_eq!(helper_asked(&with(r#""credsStore":"no-such-b""#)), r#"Some(Some("`u`"))"#);
     assert_eq!(helper_asked(r#"{"auths":{"quay.io":{}},"credsStore":"no-such-b"}"#), "docker-credential-no-such-b");
     assert_eq!(helper_asked(r#"{"credHelpers":{"ghcr.io":"no-such-a"}}"#), "None");
+}
+
+/// As the kubelet mounts it: a link to a link to the folder of this version.
+#[test]
+fn a_folder_that_is_a_mounted_secret_is_a_place() {
+    for name in ["config.json", ".dockerconfigjson"] {
+        let dir = tempfile::tempdir().unwrap();
+        let version = dir.path().join("..2026_11_23");
+        fs_err::create_dir(&version).unwrap();
+        fs_err::write(version.join(name), format!(r#"{{"auths":{{"quay.io":{}}}}}"#, entry("robot"))).unwrap();
+        std::os::unix::fs::symlink("..2026_11_23", dir.path().join("..data")).unwrap();
+        std::os::unix::fs::symlink(format!("..data/{name}"), dir.path().join(name)).unwrap();
+        let by_option = places(Some(dir.path()), 0, &|_| None);
+        let by_variable = places(None, 0, &|name| (name == "REGISTRY_AUTH_FILE").then(|| dir.path().into()));
+        for places in [by_option, by_variable] {
+            let found = find(&places, "quay.io", "a").unwrap().unwrap();
+            assert!(found.who().contains("robot") && found.who().contains(name), "{}", found.who());
+        }
+    }
+}
+
+#[test]
+fn a_folder_without_credentials_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = find(&places(Some(dir.path()), 0, &|_| None), "quay.io", "a").unwrap_err().to_string();
+    assert!(error.contains(&dir.path().display().to_string()) && error.contains("neither config.json nor .dockerconfigjson"), "{error}");
 }

@@ -51,6 +51,12 @@ fn a_limit_that_stays_is_reported_with_the_registrys_words() {
     assert_eq!(error.to_string(), format!("{} limits the rate of requests: slow down [2J (TOOMANYREQUESTS)", server.host));
     assert!(error.hint().is_some());
     assert_eq!(opened.pauses().len(), 4);
+
+    let limited =
+        || Reply::new(429).with("retry-after", "3").with("ratelimit-limit", "100;w=21600").with("ratelimit-remaining", "0;w=21600");
+    let server = Server::start(move |seen, _| if seen.target == "/v2/" { Reply::new(200) } else { limited() });
+    let error = open(&server).store.tags().unwrap_err().to_string();
+    assert!(error.ends_with("of requests: Retry-After: 3, RateLimit-Limit: 100;w=21600, RateLimit-Remaining: 0;w=21600"), "{error}");
 }
 
 #[test]
@@ -168,7 +174,7 @@ fn a_ca_file_must_be_readable_pem() {
     for (file, words) in [
         (junk, "it holds no PEM certificate"),
         (dir.path().join("missing.pem"), "entity not found"),
-        (dir.path().to_owned(), "is a directory"),
+        (dir.path().to_owned(), "it holds no PEM certificate"),
     ] {
         let options = StoreOptions { ca_file: Some(file.clone()), ..StoreOptions::default() };
         let error = RegistryStore::new(&"quay.io/a/b".parse().unwrap(), Access::Read, &options).err().unwrap();

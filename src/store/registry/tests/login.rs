@@ -120,7 +120,7 @@ fn a_refusal_says_whose_log_in_was_refused_and_what_to_do() {
         error.to_string().contains("refused user `ci+bot` from ") && error.to_string().ends_with("auth.json: who are you (UNAUTHORIZED)"),
         "{error}"
     );
-    assert!(error.hint().unwrap().contains(&format!("podman login {}", server.host)));
+    assert!(error.hint().unwrap().contains(&format!("modelcar login {}", server.host)));
     assert!(!all_words(&error).contains("CANARY"), "{}", all_words(&error));
 }
 
@@ -209,5 +209,79 @@ fn a_refusal_by_the_token_service_names_the_registry_to_log_in_to() {
     let realm = format!(r#"Bearer realm="http://{}/token""#, tokens.host);
     let server = Server::start(move |_, _| Reply::new(401).with("www-authenticate", realm.clone()));
     let error = open(&server).store.tags().unwrap_err();
-    assert!(error.hint().unwrap().contains(&format!("podman login {}`", server.host)), "{error} {:?}", error.hint());
+    assert!(error.hint().unwrap().contains(&format!("modelcar login {}`", server.host)), "{error} {:?}", error.hint());
+}
+
+#[test]
+fn a_token_service_without_oauth2_is_asked_in_the_older_way() {
+    for status in [401, 404, 405] {
+        let server = token_server(|sent| sent == "Bearer good", move |index| if index == 0 { Reply::new(status) } else { token("good") });
+        let (_dir, options) = authfile(&server.host, r#"{"auth":"dTpw","identitytoken":"CANARY"}"#);
+        assert!(!open_with(&server.host, &options).store.has_blob(&blob(b"x")).unwrap(), "{status}");
+        let asked = tokens_asked(&server);
+        assert_eq!((asked[0].method.as_str(), asked[1].method.as_str()), ("POST", "GET"), "{status}");
+        assert_eq!(asked[1].header("authorization"), Some("Basic dTpw"), "the password that stands beside the identity token");
+    }
+    let server = token_server(|_| false, |_| Reply::new(400).body(r#"{"errors":[{"code":"UNAUTHORIZED","message":"CANARY is stale"}]}"#));
+    let (_dir, options) = authfile(&server.host, r#"{"identitytoken":"CANARY"}"#);
+    let error = open_with(&server.host, &options).store.tags().unwrap_err();
+    assert!(error.to_string().contains("refused the identity token from"), "{error}");
+    assert!(!all_words(&error).contains("CANARY") && tokens_asked(&server).len() == 1, "{}", all_words(&error));
+}
+
+#[test]
+fn bearer_goes_before_basic_in_one_header_and_in_several() {
+    let bearer = |host: &str| format!(r#"Bearer realm="http://{host}/token",service="a,b""#);
+    let replies: [fn(&str, &str) -> Reply; 3] = [
+        |basic, bearer| Reply::new(401).with("www-authenticate", format!("{basic}, {bearer}")),
+        |basic, bearer| Reply::new(401).with("www-authenticate", basic).with("www-authenticate", bearer),
+        |basic, bearer| Reply::new(401).with("www-authenticate", format!("Negotiate, {bearer}")).with("www-authenticate", basic),
+    ];
+    for reply in replies {
+        let server = Server::start(move |seen, _| match (seen.target.starts_with("/token"), seen.header("authorization")) {
+            (true, Some("Basic Y2krYm90OkNBTkFSWS1QQVNTV09SRA==")) => token("good"),
+            (false, Some("Bearer good")) => willing(seen),
+            _ => reply(r#"Basic realm="x, y""#, &bearer(seen.header("host").unwrap())),
+        });
+        let (_dir, options) = authfile(&server.host, PASSWORD);
+        assert!(!open_with(&server.host, &options).store.has_blob(&blob(b"x")).unwrap());
+        assert!(tokens_asked(&server)[0].target.starts_with("/token?service=a%2Cb&scope="));
+    }
+}
+
+#[test]
+fn a_refusal_that_names_no_way_in_is_answered_as_before() {
+    let server = token_server(|sent| sent == "Bearer t1", |index| token(&format!("t{index}")));
+    let host = server.host.clone();
+    let gateway = Server::start(move |seen, _| match (seen.target.as_str(), seen.header("authorization")) {
+        ("/v2/", None) => Reply::new(401).with("www-authenticate", format!(r#"Bearer realm="http://{host}/token""#)),
+        (_, Some("Bearer t1")) => willing(seen),
+        _ => Reply::new(401),
+    });
+    let opened = open(&gateway);
+    assert!(!opened.store.has_blob(&blob(b"x")).unwrap());
+    assert_eq!((gateway.lines().len(), tokens_asked(&server).len()), (2, 2));
+}
+
+#[test]
+fn a_token_answer_is_read_to_a_limit() {
+    let server = token_server(|_| true, |_| Reply::new(200).body(format!(r#"{{"token":"{}"}}"#, "x".repeat(2 << 20))));
+    let error = open(&server).store.tags().unwrap_err();
+    assert!(error.to_string().ends_with("it is longer than 1048576 bytes"), "{error}");
+}
+
+#[test]
+fn a_token_goes_to_its_registry_and_to_no_upload_address_elsewhere() {
+    let other = Server::start(|_, _| Reply::new(201));
+    let place = format!("http://{}/upload", other.host);
+    let server = token_server(|sent| sent == "Bearer good", |_| token("good"));
+    let host = server.host.clone();
+    let registry = Server::start(move |seen, _| match (seen.method.as_str(), seen.header("authorization")) {
+        (_, None) => Reply::new(401).with("www-authenticate", format!(r#"Bearer realm="http://{host}/token""#)),
+        ("POST", Some(_)) => Reply::new(202).with("location", place.clone()),
+        _ => willing(seen),
+    });
+    let content = b"bytes".to_vec();
+    open(&registry).store.put_blob(&blob(&content), &content).unwrap();
+    assert!(!other.log().is_empty() && other.log().iter().all(|seen| seen.header("authorization").is_none()));
 }

@@ -6,11 +6,18 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use server::{Reply, Seen, Server};
 
+mod conformance;
+mod doctor;
 mod downloads;
 mod faults;
+mod log_in;
 mod login;
 mod manifests;
+mod mounts;
+mod new_blobs;
+mod resumes;
 mod server;
+mod streams;
 mod uploads;
 
 /// A store, and the pauses it would have made.
@@ -36,7 +43,7 @@ fn open_patient(host: &str, options: &StoreOptions, idle: Duration) -> Opened {
     let retry = Retry::new(move |pause| seen.lock().unwrap().push(pause));
     let reference = format!("{host}/org/model").parse().unwrap();
     let patience = Patience { idle, retry };
-    Opened { store: RegistryStore::with(&reference, Access::Write, options, patience).unwrap(), pauses }
+    Opened { store: RegistryStore::along(&Route::direct(&reference), &reference, Access::Write, options, &patience).unwrap(), pauses }
 }
 
 fn open(server: &Server) -> Opened {

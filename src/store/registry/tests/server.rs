@@ -36,15 +36,27 @@ pub(super) struct Reply {
     cut_after: Option<usize>,
     /// Answer before the body has come, then read it to its end, as nginx and Go do.
     early: bool,
-    /// Announce more than is sent.
-    truncated: bool,
-    /// Never answer.
-    silent: bool,
+    /// The announced length, where it is not the body's.
+    promised: Option<usize>,
+    end: End,
+}
+
+/// What becomes of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// It is there for the next request.
+    Kept,
+    /// It is cut behind the answer.
+    Cut,
+    /// Nothing more comes.
+    Lingers,
+    /// There is no answer, ever.
+    Silence,
 }
 
 impl Reply {
     pub(super) fn new(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Vec::new(), cut_after: None, early: false, truncated: false, silent: false }
+        Self { status, headers: Vec::new(), body: Vec::new(), cut_after: None, early: false, promised: None, end: End::Kept }
     }
 
     pub(super) fn cut_after(bytes: usize) -> Self {
@@ -52,7 +64,7 @@ impl Reply {
     }
 
     pub(super) fn silent() -> Self {
-        Self { silent: true, ..Self::new(0) }
+        Self { end: End::Silence, ..Self::new(0) }
     }
 
     pub(super) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
@@ -69,7 +81,18 @@ impl Reply {
     }
 
     pub(super) fn truncated(self) -> Self {
-        Self { truncated: true, ..self }
+        let length = self.body.len() + 10;
+        self.promising(length)
+    }
+
+    /// Announces `length` bytes, whatever the body has, and cuts the connection behind the body.
+    pub(super) fn promising(self, length: usize) -> Self {
+        Self { end: End::Cut, promised: Some(length), ..self }
+    }
+
+    /// Does not cut the connection: nothing more comes.
+    pub(super) fn lingering(self) -> Self {
+        Self { end: End::Lingers, ..self }
     }
 }
 
@@ -135,13 +158,14 @@ fn serve(stream: TcpStream, script: &Script, log: &Mutex<Vec<Seen>>) -> std::io:
         if reply.cut_after.is_some() {
             return Ok(());
         }
-        if reply.silent {
-            // until the client loses its patience
-            return reader.read(&mut [0]).map(drop);
+        if reply.end != End::Silence {
+            answer(&mut writer, &reply, seen.method == "HEAD")?;
         }
-        answer(&mut writer, &reply, seen.method == "HEAD")?;
-        if reply.truncated {
-            return Ok(());
+        match reply.end {
+            End::Kept => (),
+            End::Cut => return Ok(()),
+            // until the client loses its patience
+            End::Lingers | End::Silence => return reader.read(&mut [0]).map(drop),
         }
     }
     Ok(())
@@ -166,7 +190,7 @@ fn read_head(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Seen>>
 }
 
 fn answer(writer: &mut TcpStream, reply: &Reply, is_head: bool) -> std::io::Result<()> {
-    let length = reply.body.len() + if reply.truncated { 10 } else { 0 };
+    let length = reply.promised.unwrap_or(reply.body.len());
     let mut text = format!("HTTP/1.1 {} Scripted\r\ncontent-length: {length}\r\n", reply.status);
     for (name, value) in &reply.headers {
         write!(text, "{name}: {value}\r\n").unwrap();

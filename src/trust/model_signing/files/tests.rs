@@ -60,7 +60,7 @@ fn a_layer_without_annotations_is_read() {
 fn an_annotation_that_lies_is_found_by_reading_the_layer() {
     let store = MemoryStore::default();
     let mut layer = put_file(&store, "a", "x");
-    layer.annotations.insert(CONTENT_DIGEST.to_owned(), Digest::of(b"other").to_string());
+    layer.annotations.insert(LAYER_DIGEST.to_owned(), Digest::of(b"other").to_string());
     assert!(of(&store, vec![layer.clone()], Reading::Annotations).is_ok(), "the annotation is taken at its word");
     let error = of(&store, vec![layer], Reading::Layers).unwrap_err();
     assert!(error.contains("it holds something else"), "{error}");
@@ -70,12 +70,12 @@ fn an_annotation_that_lies_is_found_by_reading_the_layer() {
 fn refuses_annotations_that_cannot_be_true() {
     let store = MemoryStore::default();
     for (key, value, reason) in [
-        (CONTENT_PATH, Some("/etc/passwd"), "is not below /models"),
-        (CONTENT_PATH, Some("/models/../x"), "climbs"),
-        (CONTENT_PATH, Some("/models/"), "empty"),
-        (CONTENT_PATH, None, "has no `olot.layer.content.inlayerpath`"),
-        (CONTENT_DIGEST, Some("md5:00"), "its digest is none"),
-        (CONTENT_DIGEST, None, "has no `olot.layer.content.digest`"),
+        (LAYER_PATH, Some("/etc/passwd"), "is not below /models"),
+        (LAYER_PATH, Some("/models/../x"), "climbs"),
+        (LAYER_PATH, Some("/models/"), "empty"),
+        (LAYER_PATH, None, "has no `olot.layer.content.inlayerpath`"),
+        (LAYER_DIGEST, Some("md5:00"), "its digest is none"),
+        (LAYER_DIGEST, None, "has no `olot.layer.content.digest`"),
     ] {
         let mut layer = put_file(&store, "a", "x");
         match value {

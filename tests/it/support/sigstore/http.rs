@@ -33,6 +33,8 @@ pub struct Request {
     pub content_type: String,
     /// The token in the header `Authorization`.
     pub bearer: Option<String>,
+    /// All of them, with names in lower case.
+    pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
@@ -40,6 +42,11 @@ impl Request {
     /// `POST /path`, without the query.
     pub fn what(&self) -> String {
         format!("{} {}", self.method, self.path.split('?').next().unwrap())
+    }
+
+    /// A header by its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// The body as JSON; `null` where it is none.
@@ -52,11 +59,13 @@ pub struct Answer {
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
     pub body: Vec<u8>,
+    /// So many bytes of the body are sent, and then the connection breaks off.
+    pub cut: usize,
 }
 
 impl Answer {
     pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, headers: vec![("content-type", content_type.to_owned())], body: body.into() }
+        Self { status, headers: vec![("content-type", content_type.to_owned())], body: body.into(), cut: usize::MAX }
     }
 
     pub fn json(status: u16, body: &Value) -> Self {
@@ -190,11 +199,12 @@ fn read_request(connection: &TcpStream) -> std::io::Result<Request> {
     reader.read_line(&mut line)?;
     let mut words = line.split_whitespace().map(str::to_owned);
     let (Some(method), Some(path)) = (words.next(), words.next()) else { return Err(std::io::ErrorKind::InvalidData.into()) };
-    let (mut length, mut content_type, mut bearer) = (0, String::new(), None);
+    let (mut length, mut content_type, mut bearer, mut headers) = (0, String::new(), None, Vec::new());
     loop {
         let mut header = String::new();
         reader.read_line(&mut header)?;
         let Some((name, value)) = header.trim_end().split_once(':') else { break };
+        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.trim().parse().map_err(|_| std::io::ErrorKind::InvalidData)?,
             "authorization" => bearer = value.trim().strip_prefix("Bearer ").map(str::to_owned),
@@ -204,7 +214,7 @@ fn read_request(connection: &TcpStream) -> std::io::Result<Request> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
-    Ok(Request { method, path, content_type, bearer, body })
+    Ok(Request { method, path, content_type, bearer, headers, body })
 }
 
 fn write_answer(mut connection: &TcpStream, answer: &Answer) -> std::io::Result<()> {
@@ -213,5 +223,5 @@ fn write_answer(mut connection: &TcpStream, answer: &Answer) -> std::io::Result<
         head.extend([name, ": ", value, "\r\n"]);
     }
     connection.write_all((head + "\r\n").as_bytes())?;
-    connection.write_all(&answer.body)
+    connection.write_all(&answer.body[..answer.body.len().min(answer.cut)])
 }

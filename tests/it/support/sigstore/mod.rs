@@ -24,7 +24,7 @@
 pub mod by_crates;
 mod ct;
 mod fulcio;
-mod http;
+pub mod http;
 mod merkle;
 mod pki;
 mod rekor;
