@@ -12,6 +12,7 @@ use super::address::{Address, Scheme};
 use super::answer::{complaint, limits};
 use super::auth::{Auth, Scopes};
 use super::body::Portion;
+use super::error::tells_of_no_tls;
 use super::location::{self, shown};
 use super::pace::Pace;
 use super::retry::{Failure, Retry, Trouble, is_transient};
@@ -275,7 +276,7 @@ impl Client {
         Ok(self.api.get_or_init(|| url).clone())
     }
 
-    /// Tries the schemes in order. Where none works, what TLS did not like explains most, else the first failure.
+    /// Tries the schemes in order. Where none works, what TLS did not like explains most, else the first failure: it can be retried.
     fn reach(&self) -> Result<(Url, Response), Failure> {
         let mut failures = Vec::new();
         for scheme in self.schemes {
@@ -324,8 +325,13 @@ fn with_limits(message: String, limits: &str) -> String {
     }
 }
 
+/// Whether TLS was spoken, or tried, and failed. A server that answers TLS with something else speaks plain HTTP: that tells nothing.
 fn is_tls(failure: &Failure) -> bool {
-    matches!(&failure.error, StoreError::Registry(error) if matches!(**error, RegistryError::Tls { .. } | RegistryError::TlsSetup(_)))
+    let StoreError::Registry(error) = &failure.error else { return false };
+    match &**error {
+        RegistryError::Tls { source, .. } => !tells_of_no_tls(&source.0),
+        error => matches!(error, RegistryError::TlsSetup(_)),
+    }
 }
 
 pub(super) fn is_redirect(response: &Response) -> bool {

@@ -273,7 +273,7 @@ impl RegistryError {
                 "as for podman: `NAME.cert` and `NAME.key` are this client's certificate and its key, other `*.crt` are authorities to trust"
             }
             Self::Tls { source, .. } => tls_hint(&source.0),
-            Self::Stalled { .. } | Self::Broken { .. } => "check the network and run it again: what the registry has is not sent again",
+            Self::Stalled { .. } | Self::Broken { .. } => "check the network and run it again: what is there already is not sent again",
             Self::Unauthorized { registry, .. } => return Some(log_in(registry)),
             Self::Denied { message, .. } | Self::UploadRefused { message, .. } | Self::Unexpected { message, .. }
                 if tells_of_quota(message) =>
@@ -328,6 +328,12 @@ fn tells_of_quota(message: &str) -> bool {
     message.contains("quota") || message.contains("exceed the configured upper limit")
 }
 
+/// Whether the other side answered TLS with something else, such as a line of plain HTTP.
+pub(super) fn tells_of_no_tls(words: &str) -> bool {
+    let words = words.to_ascii_lowercase();
+    words.contains("corrupt message") || words.contains("invalidcontenttype")
+}
+
 /// What helps depends on what was wrong, which rustls tells in words alone.
 fn tls_hint(words: &str) -> &'static str {
     let says = |word: &str| words.to_ascii_lowercase().contains(word);
@@ -350,7 +356,7 @@ fn tls_hint(words: &str) -> &'static str {
     if says("unknownissuer") || says("causedasendentity") {
         return "name the registry's CA with `--ca-file FILE`; for a test registry use `--tls-verify=false`";
     }
-    if says("protocolversion") || says("corrupt message") || says("invalidcontenttype") {
+    if says("protocolversion") || tells_of_no_tls(words) {
         return "check the port: no TLS 1.2 or later is spoken there; plain HTTP needs `--tls-verify=false`";
     }
     "name the registry's CA with `--ca-file FILE`; for a test registry use `--tls-verify=false`"
