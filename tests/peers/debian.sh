@@ -11,6 +11,7 @@ no_arguments "$@"
 # package and the command that proves it is there
 wanted='
 apache2-utils     htpasswd
+bubblewrap        bwrap
 busybox-static    busybox
 curl              curl
 dash              dash
