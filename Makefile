@@ -56,7 +56,7 @@ check-shell: ## rebuild the image's shell for amd64 and arm64 with Debian 12's c
 	shell/build.sh --check amd64 arm64
 
 .PHONY: bench
-bench: build ## modelcar beside its floor and its peers, about ten minutes; measures and fails nothing (BENCH='--only cold')
+bench: build ## modelcar beside its floor and its peers, about fifteen minutes; measures and fails nothing (BENCH='--only cold')
 	rustc --edition 2024 -O -o target/release/null_registry benches/null_registry.rs
 	benches/run $(BENCH)
 
