@@ -4,14 +4,15 @@
 //! for some seconds at most, and ends the process with 128 + the signal's number, as shells say it. Work that says nothing ends as by any
 //! signal: at once.
 //!
-//! Meanwhile no thread may begin anything that others could see: [`hold`] keeps it.
+//! Meanwhile no thread may begin anything that others could see: [`hold`] keeps it. And making something and saying how it is undone is one
+//! [`step`]: a signal between the two would leave what was made.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 static STANDING: Standing = Standing::new();
 static TOLD: AtomicBool = AtomicBool::new(false);
+/// Read while a step is taken, written once for all when the process is to end.
+static STEPS: RwLock<()> = RwLock::new(());
 
 thread_local! {
     static UNDOES: Cell<bool> = const { Cell::new(false) };
@@ -45,7 +48,7 @@ pub fn listen() -> io::Result<()> {
                 end(signal);
             }
             thread::spawn(move || {
-                STANDING.undo_all(PATIENCE);
+                STANDING.undo_all(&STEPS, PATIENCE);
                 end(signal);
             });
         }
@@ -68,6 +71,14 @@ pub fn hold() {
     while TOLD.load(Ordering::SeqCst) && !UNDOES.get() {
         thread::park();
     }
+}
+
+/// Takes a short step that a signal finds done or not begun, and that does not begin once the process is to end, but for those who undo.
+/// One step takes no other.
+pub fn step<T>(step: impl FnOnce() -> T) -> T {
+    hold();
+    let _going = (!UNDOES.get()).then(|| STEPS.read().unwrap_or_else(PoisonError::into_inner));
+    step()
 }
 
 /// Something that is undone should the process have to end.
@@ -105,19 +116,23 @@ impl Standing {
         number
     }
 
-    /// Undoes everything side by side; what takes longer than `patience` is left.
-    fn undo_all(&self, patience: Duration) {
-        let deeds = std::mem::take(&mut self.lock().deeds);
+    /// Undoes everything side by side, once the last step is taken; what takes longer than `patience` is left.
+    fn undo_all(&'static self, steps: &'static RwLock<()>, patience: Duration) {
         let (done, all_done) = channel::<()>();
-        for deed in deeds.into_values() {
-            let done = done.clone();
-            thread::spawn(move || {
-                UNDOES.set(true);
-                deed();
-                drop(done);
-            });
-        }
-        drop(done);
+        // A step on a file system that hangs must not keep the process.
+        thread::spawn(move || {
+            // never given back: no step is taken any more
+            std::mem::forget(steps.write().unwrap_or_else(PoisonError::into_inner));
+            let deeds = std::mem::take(&mut self.lock().deeds);
+            for deed in deeds.into_values() {
+                let done = done.clone();
+                thread::spawn(move || {
+                    UNDOES.set(true);
+                    deed();
+                    drop(done);
+                });
+            }
+        });
         // an error is the end of the last one
         let _ = all_done.recv_timeout(patience);
     }
@@ -130,28 +145,46 @@ mod tests {
 
     use super::*;
 
+    fn steps() -> &'static RwLock<()> {
+        Box::leak(Box::new(RwLock::new(())))
+    }
+
     #[test]
     fn what_stands_is_undone_once_and_by_threads_that_may_go_on() {
-        let standing = Standing::new();
+        static STANDING: Standing = Standing::new();
         let undone = Arc::new(AtomicUsize::new(0));
         for _ in 0..3 {
             let undone = undone.clone();
-            standing.add(Box::new(move || {
+            STANDING.add(Box::new(move || {
                 assert!(UNDOES.get());
                 undone.fetch_add(1, Ordering::SeqCst);
             }));
         }
         for _ in 0..2 {
-            standing.undo_all(Duration::from_secs(20));
+            STANDING.undo_all(steps(), Duration::from_secs(20));
             assert_eq!(undone.load(Ordering::SeqCst), 3);
         }
     }
 
     #[test]
     fn what_never_ends_is_left() {
-        let standing = Standing::new();
-        standing.add(Box::new(|| thread::park_timeout(Duration::from_secs(3600))));
-        standing.undo_all(Duration::from_millis(1));
+        static STANDING: Standing = Standing::new();
+        STANDING.add(Box::new(|| thread::park_timeout(Duration::from_secs(3600))));
+        STANDING.undo_all(steps(), Duration::from_millis(1));
+    }
+
+    #[test]
+    fn what_a_step_makes_meanwhile_is_undone_and_no_step_follows() {
+        static STANDING: Standing = Standing::new();
+        let (steps, undone) = (steps(), Arc::new(AtomicUsize::new(0)));
+        let going = steps.read().unwrap();
+        let undoing = thread::spawn(move || STANDING.undo_all(steps, Duration::from_secs(20)));
+        let counter = undone.clone();
+        STANDING.add(Box::new(move || counter.store(1, Ordering::SeqCst)));
+        drop(going);
+        undoing.join().unwrap();
+        assert_eq!(undone.load(Ordering::SeqCst), 1);
+        assert!(steps.try_read().is_err());
     }
 
     #[test]

@@ -15,11 +15,12 @@ use std::sync::PoisonError;
 use std::thread;
 
 use fs_err as fs;
+use tempfile::TempDir;
 
 use super::watch::Watch;
 use super::{ImageError, platforms};
 use crate::oci::{Descriptor, Platform, RawManifest};
-use crate::stop;
+use crate::stop::{self, Undo};
 use crate::store::Store;
 
 mod layer;
@@ -55,23 +56,33 @@ pub fn extract(
     let there = dir.is_dir();
     let parent = if there { dir } else { dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")) };
     fs::create_dir_all(parent).map_err(writing(parent))?;
-    let staging = tempfile::Builder::new().prefix(".modelcar-extract-").tempdir_in(parent).map_err(writing(parent))?;
-    let path = staging.path().to_owned();
-    let undo = stop::undo(move || abandon(&path));
+    let staging = stop::step(|| Staging::make_in(parent))?;
 
     let layers = unpack_all(store, &manifest.layers, staging.path(), parallel)?;
     let mut stack = Stack::new(staging.path().join("all"));
     layers.iter().try_for_each(|layer| stack.add(layer))?;
     let models = stack.finish()?.join("models");
     let extracted = count(&models)?;
-    stop::hold();
-    drop(undo);
-    if there {
-        move_children(&models, dir)?;
-    } else {
-        fs::rename(&models, dir).map_err(writing(dir))?;
-    }
+    stop::step(|| if there { move_children(&models, dir) } else { fs::rename(&models, dir).map_err(writing(dir)) })?;
     Ok(extracted)
+}
+
+/// Where layers are unpacked; gone when dropped, or when a signal ends the process.
+struct Staging {
+    dir: TempDir,
+    _undo: Undo,
+}
+
+impl Staging {
+    fn make_in(parent: &Path) -> Result<Self, ImageError> {
+        let dir = tempfile::Builder::new().prefix(".modelcar-extract-").tempdir_in(parent).map_err(writing(parent))?;
+        let path = dir.path().to_owned();
+        Ok(Self { dir, _undo: stop::undo(move || abandon(&path)) })
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
 }
 
 /// Removes what was unpacked. Under another name nobody adds to it meanwhile.
@@ -79,6 +90,11 @@ fn abandon(staging: &Path) {
     let gone = staging.with_extension("gone");
     let removed = fs::rename(staging, &gone).and_then(|()| fs::remove_dir_all(&gone));
     tracing::debug!(?removed, "what was unpacked is removed");
+}
+
+/// Makes a folder with its parents: in one step, or it would come again after [`abandon`].
+fn make_dirs(path: &Path) -> Result<(), ImageError> {
+    stop::step(|| fs::create_dir_all(path)).map_err(writing(path))
 }
 
 fn refuse_occupied(dir: &Path) -> Result<(), ImageError> {

@@ -30,20 +30,23 @@ pub(super) struct Draft {
 impl Draft {
     /// An empty file in the directory where it will stay, with the mode that the umask gives.
     pub(super) fn create_in(dir: &Path) -> io::Result<Self> {
-        stop::hold();
         loop {
-            let mut builder = tempfile::Builder::new();
-            let temp = builder.prefix(PREFIX).suffix(SUFFIX).permissions(Permissions::from_mode(0o666)).tempfile_in(dir)?;
-            if let Err(error) = flock(&temp, FlockOperation::LockExclusive) {
+            let draft = stop::step(|| Self::make_in(dir))?;
+            if let Err(error) = flock(&draft.temp, FlockOperation::LockExclusive) {
                 tracing::debug!(%error, "drafts cannot be locked here and will not be swept");
             }
             // Another writer may have swept it between its creation and the lock.
-            if fs::symlink_metadata(temp.path()).is_ok() {
-                let path = temp.path().to_owned();
-                let undo = stop::undo(move || drop(fs::remove_file(path)));
-                return Ok(Self { temp, _undo: undo });
+            if fs::symlink_metadata(draft.temp.path()).is_ok() {
+                return Ok(draft);
             }
         }
+    }
+
+    fn make_in(dir: &Path) -> io::Result<Self> {
+        let mut builder = tempfile::Builder::new();
+        let temp = builder.prefix(PREFIX).suffix(SUFFIX).permissions(Permissions::from_mode(0o666)).tempfile_in(dir)?;
+        let path = temp.path().to_owned();
+        Ok(Self { temp, _undo: stop::undo(move || drop(fs::remove_file(path))) })
     }
 
     /// The open file.

@@ -137,7 +137,7 @@ fn a_copy_into_a_layout_is_killed_at_20_points() {
 }
 
 #[test]
-fn an_extract_that_is_terminated_leaves_nothing() {
+fn an_extract_that_is_terminated_leaves_nothing_or_all() {
     let Some(bench) = Bench::start() else { return };
     let extract = |host: &str, place: &str| {
         let mut command = bench.modelcar();
@@ -146,11 +146,16 @@ fn an_extract_that_is_terminated_leaves_nothing() {
     };
     let calm = Proxy::start(&bench.registry.host, Vec::new());
     run(&mut extract(&calm.host(), "whole"));
-    let (end, before) = (calm.received().passed(), entries(bench.home()));
+    let (end, mut before, whole) = (calm.received().passed(), entries(bench.home()), content(&bench.home().join("whole")));
     for (number, byte) in points(10, 0xbabe, end).into_iter().enumerate() {
         let place = format!("terminated{number}");
         let proxy = Proxy::start(&bench.registry.host, Vec::new());
         run_and_kill(&mut extract(&proxy.host(), &place), proxy.received(), byte, Signal::TERM);
+        let extracted = bench.home().join(&place);
+        if extracted.exists() {
+            assert_eq!(content(&extracted), whole, "terminated at byte {byte}");
+            before.insert(place);
+        }
         assert_eq!(entries(bench.home()), before, "terminated at byte {byte}");
     }
 }

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use fs_err as fs;
 use tar::{Archive, Entry, EntryType};
 
-use super::{below_models, writing};
+use super::{below_models, make_dirs, writing};
 use crate::image::ImageError;
 use crate::image::compress::unpacked;
 use crate::image::listing::{Guarded, MAX_HEADERS};
@@ -106,7 +106,7 @@ impl Unpacked {
 
     fn directory(&self, path: &Path) -> Result<(), ImageError> {
         let path = self.root.join(path);
-        fs::create_dir_all(&path).map_err(writing(&path))
+        make_dirs(&path)
     }
 
     fn file<R: Read>(&mut self, path: &Path, entry: &mut Entry<'_, R>) -> Result<(), ImageError> {
@@ -135,7 +135,7 @@ impl Unpacked {
     fn fresh(&mut self, path: &Path) -> Result<PathBuf, ImageError> {
         let target = self.root.join(path);
         if let Some(parent) = target.parent() {
-            fs::create_dir_all(parent).map_err(writing(parent))?;
+            make_dirs(parent)?;
         }
         self.remove(path)?;
         Ok(target)

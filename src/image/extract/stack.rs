@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use super::layer::{BEHIND_A_LINK, Links, Unpacked, Whiteout, forget, is_behind, remove};
-use super::writing;
+use super::{make_dirs, writing};
 use crate::image::ImageError;
 
 /// The image's files so far.
@@ -55,7 +55,7 @@ impl Stack {
     /// Takes over what a layer has in a folder: files replace, folders are joined.
     fn take(&mut self, layer: &Unpacked, folder: &Path) -> Result<(), ImageError> {
         let here = self.root.join(folder);
-        fs::create_dir_all(&here).map_err(writing(&here))?;
+        make_dirs(&here)?;
         let from = layer.root.join(folder);
         for entry in fs::read_dir(&from).map_err(writing(&from))? {
             let entry = entry.map_err(writing(&from))?;
@@ -97,7 +97,7 @@ impl Stack {
     fn fresh(&mut self, path: &Path) -> Result<PathBuf, ImageError> {
         let target = self.root.join(path);
         if let Some(parent) = target.parent() {
-            fs::create_dir_all(parent).map_err(writing(parent))?;
+            make_dirs(parent)?;
         }
         self.remove(path)?;
         Ok(target)

@@ -42,7 +42,7 @@ const MAX_MISFITS: u32 = 2;
 /// How often one blob may be sent in another way. There are three ways, and what is learnt is never unlearnt.
 const MAX_LESSONS: u32 = 4;
 
-/// Whether the registry has a blob.
+/// Whether the registry has a blob that it can give.
 pub(super) fn exists(client: &Client, digest: &Digest) -> Result<bool, StoreError> {
     found(client, client.call(&head(digest))?)
 }
@@ -65,6 +65,8 @@ fn found(client: &Client, response: Response) -> Result<bool, StoreError> {
     match response.status.as_u16() {
         200 => Ok(true),
         404 => Ok(false),
+        // A disk that was full left distribution an empty link to the blob: every HEAD is 500 until the blob is sent again.
+        500 => Ok(false),
         _ => Err(client.refused(response).into()),
     }
 }
