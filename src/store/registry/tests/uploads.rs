@@ -31,6 +31,33 @@ fn a_blob_that_is_there_is_not_sent() {
     assert_eq!(server.lines(), [format!("HEAD /v2/org/model/blobs/{}", Digest::of(b"x"))]);
 }
 
+/// What distribution answers after a disk that was full: the link to the blob is there, and empty.
+#[test]
+fn a_blob_that_the_registry_lists_but_cannot_read_is_sent_again() {
+    let server = Server::start(|seen, _| if seen.method == "HEAD" { Reply::new(500) } else { willing(seen) });
+    open(&server).store.put_blob(&blob(b"x"), &b"x".to_vec()).unwrap();
+    assert_eq!(puts(&server).len(), 1);
+
+    let server = Server::start(|seen, before| match seen.method.as_str() {
+        "HEAD" if before == 0 => Reply::new(404),
+        "HEAD" => Reply::new(500),
+        "PUT" if before == 0 => Reply::new(500),
+        _ => willing(seen),
+    });
+    let opened = open(&server);
+    opened.store.put_blob(&blob(b"x"), &b"x".to_vec()).unwrap();
+    assert_eq!((puts(&server).len(), opened.pauses().len()), (2, 1), "{:?}", server.lines());
+}
+
+#[test]
+fn a_blob_is_not_sent_to_a_registry_that_is_out_of_order() {
+    for status in [502, 503, 504] {
+        let server = Server::start(move |seen, _| if seen.method == "HEAD" { Reply::new(status) } else { willing(seen) });
+        let error = open(&server).store.put_blob(&blob(b"x"), &b"x".to_vec()).unwrap_err();
+        assert!(error.to_string().contains(&status.to_string()) && puts(&server).is_empty(), "{error}");
+    }
+}
+
 #[test]
 fn an_upload_that_is_cut_starts_anew_where_the_registry_kept_nothing() {
     let content: Vec<u8> = (0..=250).cycle().take(4 * MIB).collect();

@@ -44,7 +44,10 @@ const MAX_LESSONS: u32 = 4;
 
 /// Whether the registry has a blob that it can give.
 pub(super) fn exists(client: &Client, digest: &Digest) -> Result<bool, StoreError> {
-    found(client, client.call(&head(digest))?)
+    match client.call(&head(digest)) {
+        Err(error) if is_broken_link(&error) => Ok(false),
+        answer => found(client, answer?),
+    }
 }
 
 /// Sends a blob that the registry does not have.
@@ -65,10 +68,13 @@ fn found(client: &Client, response: Response) -> Result<bool, StoreError> {
     match response.status.as_u16() {
         200 => Ok(true),
         404 => Ok(false),
-        // A disk that was full left distribution an empty link to the blob: every HEAD is 500 until the blob is sent again.
-        500 => Ok(false),
         _ => Err(client.refused(response).into()),
     }
+}
+
+/// A disk that was full left distribution an empty link to the blob: every HEAD is answered with 500 until the blob is sent again.
+fn is_broken_link(error: &StoreError) -> bool {
+    matches!(error, StoreError::Registry(error) if matches!(**error, RegistryError::Unexpected { status: 500, .. }))
 }
 
 /// Checks the digest that the registry says it stored, where it says one.
@@ -188,7 +194,10 @@ impl<'a> Upload<'a> {
     /// The connection may have broken off after the registry had all it needs.
     fn arrived(&self) -> Result<Option<Digest>, Failure> {
         let Some(digest) = self.digest.filter(|_| self.attempts > 1) else { return Ok(None) };
-        Ok(found(self.client, self.client.attempt(&head(&digest))?)?.then_some(digest))
+        match self.client.attempt(&head(&digest)) {
+            Err(failure) if is_broken_link(&failure.error) => Ok(None),
+            answer => Ok(found(self.client, answer?)?.then_some(digest)),
+        }
     }
 
     /// The session to send to: the last one, where the registry kept bytes of it, or a new one.
